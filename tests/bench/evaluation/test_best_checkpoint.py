@@ -1,4 +1,4 @@
-"""The best checkpoint of a run: which weights it stores, and their values."""
+"""The best checkpoint of a run, its weights and their values."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: 
     evaluator = Evaluator(DATASETS.get("digits"))
     images = generator.sample(evaluator.n)
     labels = sample_labels(generator.networks, generator.dataset, evaluator.n, seed=0)
-    assert evaluator.full(images, labels=labels).values[ACCURACY] == result.values[ACCURACY]  # the samples of the evaluation
+    assert evaluator.full(images, labels=labels).values[ACCURACY] == result.values[ACCURACY]  # the same samples as in the evaluation
     threes = generator.sample(20, label=3)
     assert torch.equal(threes, generator.sample(20, label="3"))
     assert not torch.equal(threes, generator.sample(20, label=4))
@@ -117,7 +117,7 @@ def test_a_conditional_run_is_measured_and_sampled_by_class(uri: str, tmp_path: 
     path = found.artifact(result.run_id, results.CONFIG)
     assert path is not None
     path.write_text(path.read_text().replace('"dataset": "digits"', '"dataset": "folder:/gone,size=8,crop=center,channels=1,test=1/7"'))
-    generator = load_generator(result.run_id, uri)  # its data no longer exists
+    generator = load_generator(result.run_id, uri)  # the dataset no longer exists
     assert torch.equal(threes, generator.sample(20, label="3"))
     with pytest.raises(UserError, match=r"class frequencies need the data.*/gone.*--class"):
         generator.sample(20)

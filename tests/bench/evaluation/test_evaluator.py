@@ -1,4 +1,4 @@
-"""The evaluator: planted failures move the metrics as their cards say, standard errors are correct, wrong input raises."""
+"""The evaluator. Planted failures move the metrics as their cards say, and wrong input raises an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SP
 from bench.metrics.extractors import ClassifierExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
-NO_GENERATOR = {"diversity/path_length"}  # not-a-number for images that come without it
+NO_GENERATOR = {"diversity/path_length"}  # NaN for images without their generator
 
 
 @cache
@@ -106,10 +106,10 @@ def test_prepare_caches_all_statistics_of_real_images(tmp_path: Path, monkeypatc
     files = sorted(path.name for path in (tmp_path / "references").glob("*.safetensors"))
     with monkeypatch.context() as patch:
         for name in ("_see", "find_neighbours", "fit_bins", "nearest_other"):
-            patch.setattr(real_statistics, name, None)  # measuring anything of real images would fail
+            patch.setattr(real_statistics, name, None)  # a measurement of real images would fail
         assert same(Evaluator(DATASETS.get("digits"), samples=30, errors=False).full(images), expected)
     assert sorted(path.name for path in (tmp_path / "references").glob("*.safetensors")) == files
-    Evaluator(DATASETS.get("ring8")).prepare()  # points have nothing to prepare
+    Evaluator(DATASETS.get("ring8")).prepare()  # point datasets need no preparation
 
 
 def test_standard_errors_stand_beside_values_and_change_none() -> None:
@@ -121,7 +121,7 @@ def test_standard_errors_stand_beside_values_and_change_none() -> None:
     distance = with_errors.values[f"diversity/pairwise_distance{SE}"]
     precision, share = with_errors.values[f"quality/precision_classifier{SE}"], plain["quality/precision_classifier"]
     assert 0 < distance < 0.1
-    assert precision == pytest.approx(math.sqrt(share * (1 - share) / 100), rel=0.6)  # of a share
+    assert precision == pytest.approx(math.sqrt(share * (1 - share) / 100), rel=0.6)  # the standard error of a share
     assert with_errors.values[f"modes/collapse{SE}"] == 0.0
 
 
@@ -176,14 +176,14 @@ def test_constant_images_are_measured_and_never_good(grey: int) -> None:
     assert values["quality/recall_classifier"] == 0.0
     assert values["quality/classifier_score"] == pytest.approx(1.0)
     assert values["modes/classes_covered"] == 1.0
-    assert values["modes/collapse"] != 0.0  # 1, or not judged
+    assert values["modes/collapse"] != 0.0  # 1, or NaN without a verdict
 
 
 def test_one_good_image_again_and_again_is_collapse() -> None:
     image = DATASETS.get("digits").split("test").data[:1]
     values = evaluator().full(image.repeat(500, 1, 1, 1)).values
     assert values["quality/precision_classifier"] == 1.0
-    assert values["quality/recall_classifier"] == 1 / 500  # itself
+    assert values["quality/recall_classifier"] == 1 / 500  # only the image itself
     assert values["modes/collapse"] == 1.0
 
 

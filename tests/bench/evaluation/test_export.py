@@ -1,4 +1,4 @@
-"""Export of samples: atomic writes that never overwrite a file without --force."""
+"""Export of samples. Writes are atomic and overwrite a file with --force only."""
 
 from __future__ import annotations
 

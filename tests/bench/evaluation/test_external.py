@@ -1,4 +1,4 @@
-"""`evaluate`: every format of the same images gives the same numbers, and every NaN has a reason."""
+"""The command `evaluate`. Every format of the same images gives the same values, and every NaN has a reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.evaluation.external_images import Range
 from bench.evaluation.reference_rows import reference_row
 from bench.metrics.cards import SE
 
-UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, too few in every bin
+UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # 100 images without their generator have no path, and too few in every bin
 
 
 def train(n: int = 100) -> torch.Tensor:
@@ -62,13 +62,13 @@ def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
         {key for key, value in output["metrics"].items() if value is None}
         == set(output["reasons"])
         == {"modes/collapse", "diversity/path_length"}
-    )  # noise fills one bin
+    )  # all noise images lie in one bin
     known = [{key for key in output[side] if not key.endswith(SE)} for side in ("metrics", "real", "untrained")]
     assert known == [set(output["protocol"]["metrics"])] * 3
     assert output["metrics"]["quality/fid_classifier_se"] > 0
     assert {key for key, value in output["untrained"].items() if value is None} == {
         "modes/collapse"
-    }  # paths are known, and all fills one bin
+    }  # the generator has paths, and all its images lie in one bin
     for kind in ("real", "untrained"):
         assert {key for key, value in output[kind].items() if value is None} == set(output[f"{kind}_reasons"])
     assert output["real"]["quality/fid_classifier"] < output["metrics"]["quality/fid_classifier"]

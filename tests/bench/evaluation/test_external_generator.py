@@ -1,4 +1,4 @@
-"""External generators: their input, and a one-line error for each mistake."""
+"""External generators. They get the right input, and each mistake gives a one-line error."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Shy(nn.Module):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory with the module `zoo_of_others` in it."""
+    """Change to a new working directory that contains the module `zoo_of_others`."""
     (tmp_path / "zoo_of_others.py").write_text(CODE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "zoo_of_others", raising=False)
@@ -149,7 +149,7 @@ def test_a_class_a_function_and_an_object_are_the_same_and_repeat() -> None:
     module.instance.eval()
     module.LATENTS.clear()
     with torch.no_grad():
-        assert torch.equal(sampled("instance"), as_bytes(module.instance(module.LATENTS[0]), None))  # no dropout
+        assert torch.equal(sampled("instance"), as_bytes(module.instance(module.LATENTS[0]), None))  # dropout is off
     torch.manual_seed(1)
     noisy = sampled("Noisy")
     torch.manual_seed(2)

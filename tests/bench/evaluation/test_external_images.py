@@ -1,4 +1,4 @@
-"""External images: every format gives the same bytes, and every damaged or wrong file gives a one-line error."""
+"""External images. Every format gives the same bytes, and every damaged or wrong file gives a one-line error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def saved(folder: Path, **content: Any) -> Path:
 
 
 def refused(path: Path, wanted: ImageRequirements = GREY, value_range: tuple[float, float] | None = None) -> str:
-    """Return the one-line error of a file."""
+    """Return the one-line error message that a file gives."""
     with pytest.raises(UserError) as error:
         read_npz(path, wanted, value_range)
     message = str(error.value)

@@ -1,4 +1,4 @@
-"""External points: measured like the points of a run, with a one-line error for each mistake."""
+"""External points. They are measured like the points of a run, and each mistake gives a one-line error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generators of recorded runs: they repeat the samples of the evaluation, and a missing artifact is a one-line error."""
+"""Generators of recorded runs. They repeat the samples of the evaluation, and a missing artifact gives a one-line error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 @pytest.fixture(scope="module")
 def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
-    """A store with one finished run, read only."""
+    """Return the URI and the results of a store with finished runs, which tests only read."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(migrated_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -116,7 +116,7 @@ def test_lost_and_damaged_artifacts(
 
 @pytest.fixture
 def changed(trained: tuple[str, Results]) -> Iterator[Callable[..., None]]:
-    """Return a function that changes fields of the run's config.json until the end of the test."""
+    """Yield a function that changes fields of the run's config.json until the end of the test."""
     _, found = trained
     path = found.artifact(run_id_of(found), results.CONFIG)
     assert path is not None

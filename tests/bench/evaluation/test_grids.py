@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 class Ramp(Networks):
-    """Networks whose images have the first number of z as brightness."""
+    """Networks whose images are as bright as the first number of z."""
 
     def __init__(self, channels: int = 1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Folders of image files as external samples: which files are read, which are refused, and which are skipped with a warning."""
+"""Folders of image files as external samples. The reader reads, refuses or ignores each file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_wrong_pictures_are_named(tmp_path: Path) -> None:
     assert "005.png' is broken (cannot identify image file)" in refusal()
     Image.new("L", (8, 8)).save(odd)
     whole = odd.read_bytes()
-    for end in range(0, len(whole) - 4, 3):  # the last four are the hash of nothing
+    for end in range(0, len(whole) - 4, 3):  # the last four bytes are the checksum of an empty chunk
         odd.write_bytes(whole[:end])
         assert "005.png" in refusal()
     deep = whole[:24] + bytes([16, 2]) + whole[26:]  # 16 bits, RGB
@@ -119,7 +119,7 @@ def test_formats_without_loss_give_the_same_bytes_and_no_warning(
 def test_lossy_formats_are_read_with_a_warning(tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
     smooth = torch.linspace(40, 200, 48).view(1, 1, 8, 6).repeat(11, 3, 1, 1).to(torch.uint8)
     folder = saved_as(tmp_path / "x", suffix, smooth, quality=95)
-    pictures(folder, smooth[:1])  # one of another kind among them
+    pictures(folder, smooth[:1])  # one PNG image
     read = read_folder(folder, RGB)
     assert read.shape == (12, 3, 8, 6)
     assert (read.int() - smooth[0].int()).abs().max() < 25
@@ -135,7 +135,7 @@ def test_a_jpeg_under_the_name_of_a_png_is_still_lossy(tmp_path: Path, caplog: p
 
 def test_a_picture_is_turned_upright_as_in_training(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    exif[0x0112] = 6  # a viewer turns the picture by 90 degrees clockwise
     images = some(shape=(3, 6, 8))
     saved_as(tmp_path / "x", ".png", images, exif=exif)
     assert torch.equal(read_folder(tmp_path / "x", RGB), images.rot90(-1, (2, 3)))

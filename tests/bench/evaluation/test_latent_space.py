@@ -1,4 +1,4 @@
-"""Pictures of the latent space: class directions, latent arithmetic and traversals."""
+"""Pictures of class directions, latent arithmetic and traversals in the latent space."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("left", "right")
 
 
 class TwoSides(Networks):
-    """Networks with 4 x 4 images: z1 selects the bright side, z2 the brightness."""
+    """Networks with 4 x 4 images, where z1 selects the bright side and z2 the brightness."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def test_a_direction_arrives_and_arithmetic_adds_up() -> None:
     bright, dark, other, result = tiles(found.pictures["arithmetic"], 4)
     assert bright[:, :2].sum() > dark[:, :2].sum() > 0
     assert other[:, 2:].sum() > 0
-    assert result[:, 2:].sum() > 1.3 * other[:, 2:].sum()  # the other class, bright
+    assert result[:, 2:].sum() > 1.3 * other[:, 2:].sum()  # the bright image of the other class
     assert found.rows["arithmetic"] == [{"of": "left", "to": "right"}]
 
 

@@ -1,4 +1,4 @@
-"""Reference rows: measured once, shared by every store and by `evaluate`, and measured again when their definition changes."""
+"""Reference rows. All stores and `evaluate` share one measurement, which is repeated after a change of its definition."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PLAIN = Evaluation(samples=50, standard_errors=False)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a separate cache folder for the test."""
+    """Return the folder of reference rows in a separate cache for the test."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "references"
 
@@ -46,12 +46,12 @@ def digits(n: int = 50, *, errors: bool = False) -> Evaluator:
 
 
 def rows(cache: Path) -> list[str]:
-    """Return the names of the files of whole rows, without the statistics of real images next to them."""
+    """Return the names of the files of whole rows, without the files of statistics of real images."""
     return sorted(path.name for kind in KINDS for path in cache.glob(f"digits-{kind}-*.safetensors"))
 
 
 def full_evaluations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Record the number of examples of every full evaluation from now on."""
+    """Return a list that gets the number of examples of every later full evaluation."""
     calls: list[int] = []
 
     def full(self: Evaluator, images: torch.Tensor, *, really=Evaluator.full, **walks: Any) -> Measurement:  # type: ignore[no-untyped-def]
@@ -166,7 +166,7 @@ def test_an_edited_metric_is_measured_again(tables: None, uri: str, cache: Path,
 
 
 def written(folder: Path, answers: Iterable[str]) -> Iterator[None]:
-    """Register a metric from a file, edited once for each answer."""
+    """Register a metric from a new file for each answer, and yield after each registration."""
     for number, answer in enumerate(answers):
         METRICS.pop(BRIGHTNESS.key, None)
         path = folder / f"my_metric_{number}.py"

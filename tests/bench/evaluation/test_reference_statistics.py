@@ -1,4 +1,4 @@
-"""Reference statistics of a file: measured against, part of the protocol, and refused in one line where they are not what they should be."""
+"""Reference statistics of a file. They are part of the evaluation protocol, and wrong content gives a one-line error."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ FID, KID, SCORE = "quality/fid_inception", "quality/kid_inception", "quality/inc
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let an Inception network of 8 features, random projections of the pixels, replace the published one."""
+    """Replace the published Inception network by random projections of the pixels to 8 features."""
     monkeypatch.setattr(reference_statistics, "WIDTH", WIDTH)
     monkeypatch.setattr(select, "load_inception", Projections)
 
 
 class Projections:
-    """An extractor of the kind `inception` that needs no weights, and remembers how many images it has measured."""
+    """Fake extractor of the kind `inception` that needs no weights and records the numbers of images."""
 
     name = INCEPTION
     measured: list[int]
@@ -51,11 +51,11 @@ class Projections:
         return Features(features=features, logits=features)
 
     def check(self, images: torch.Tensor) -> None:
-        """Any image will do."""
+        """Accept any image."""
 
 
 def statistics(**changed: Any) -> dict[str, Any]:
-    """The arrays of a good file: of 300 real images, by `Projections`."""
+    """Return the arrays of a valid file, computed by `Projections` from 300 real images."""
     Projections.measured = []
     gaussian = fit_gaussian(Projections()(DIGITS.split("train").data[:300]).features)
     Projections.measured = []
@@ -81,7 +81,7 @@ def test_the_distance_is_the_one_to_the_statistics(tmp_path: Path) -> None:
         fit_gaussian(Projections()(images).features), fit_gaussian(Projections()(DIGITS.split("train").data[:300]).features)
     )
     assert found.values[FID] == pytest.approx(expected, rel=1e-6)
-    assert expected > 1e-3  # or nothing would be compared
+    assert expected > 1e-3  # a distance of 0 would test nothing
     assert math.isnan(found.values[KID])
     assert "no features of single images" in found.reasons[KID]
     assert math.isfinite(found.values[SCORE]) == (SCORE not in found.reasons)
@@ -126,11 +126,11 @@ def test_the_protocol_holds_resize_and_content(tmp_path: Path) -> None:
     rest = [{key: value for key, value in found.items() if "inception" not in key} for found in protocols]
     assert all(found == rest[0] for found in rest)
     again = saved(tmp_path / "again.npz", {**arrays, "more": np.zeros(3)})
-    assert protocol("clean", again) == protocol("clean", files[0]), "the content counts, not the file"
+    assert protocol("clean", again) == protocol("clean", files[0]), "the same content must give the same evaluation protocol"
 
 
 def turned(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The matrix with its largest eigenvalue made negative."""
+    """Return the matrix with a negative value in place of its largest eigenvalue."""
     values, vectors = np.linalg.eigh(matrix)
     values[-1] *= -0.1
     return (vectors * values) @ vectors.T
@@ -169,7 +169,7 @@ def test_bad_content_is_one_line(name: str, tmp_path: Path) -> None:
 
 def test_rounding_of_float32_is_no_mistake(tmp_path: Path) -> None:
     arrays = statistics()
-    rank_one = np.outer(arrays["mu"], arrays["mu"]).astype(np.float32)  # singular: eigenvalues just below 0
+    rank_one = np.outer(arrays["mu"], arrays["mu"]).astype(np.float32)  # singular, with eigenvalues just below 0
     read_statistics(saved(tmp_path / "s.npz", {**arrays, "mu": arrays["mu"].astype(np.float32), "sigma": rank_one}), "clean")
 
 
@@ -180,7 +180,7 @@ def test_what_other_programs_leave_out_is_named_with_the_way_to_state_it(missing
     with pytest.raises(UserError, match=f"has no {', '.join(missing)}: ") as error:
         evaluator(path)
     (code,) = [part for part in str(error.value).split('"') if part.startswith("import numpy")]
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)  # the advice works
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)  # the code in the error message works
     assert read_statistics(tmp_path / "stated.npz", "clean").n == 50_000
 
 

@@ -1,4 +1,4 @@
-"""The number of measured examples for small training splits, and external samples that outnumber the training split."""
+"""Sample counts with small training splits, and with more external samples than training examples."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_fewer_training_than_test_images_are_as_many_as_are_measured() -> None:
     values = found.full(reference_images(cut)).values
     assert values[PIXELS] > 0
     assert Evaluator(cut, samples=20).n == 20
-    assert Evaluator(Cut(train=900)).n == 90  # the size of the test split
+    assert Evaluator(Cut(train=900)).n == 90  # as many as the test split has
 
 
 def test_a_training_split_that_is_too_small_has_no_evaluator() -> None:

@@ -1,4 +1,4 @@
-"""Sampling: examples do not depend on the batch size, and the networks keep their state."""
+"""Sampling. Examples do not depend on the batch size, and the networks keep their state."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_sampling_leaves_the_networks_as_they_were() -> None:
     assert {name: module.training for name, module in networks.named_modules()} == before
     assert set(before.values()) == {True, False}
     with pytest.raises(RuntimeError):
-        draw(networks, labels=torch.zeros(3))  # too few labels: raises in the middle of sampling
+        draw(networks, labels=torch.zeros(3))  # too few labels raise an error during sampling
     assert {name: module.training for name, module in networks.named_modules()} == before
 
 

@@ -1,4 +1,4 @@
-"""Pictures of points: colours and positions."""
+"""Colours and positions in pictures of points."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_modes_with_points_are_filled_and_others_are_empty_rings(mixture: PlaneM
         assert (pixel == PAPER).all() if mode == left_out else like(INK, pixel)
     right, down = frame_of(mixture).pixels(mixture.centres[left_out : left_out + 1])[0].round().int().tolist()
     patch = picture[max(down - 9, 0) : down + 9, max(right - 9, 0) : right + 9]
-    assert (patch[..., 0] - patch[..., 2]).max() > 80  # a ring in the modes' colour, which is more red than blue
+    assert (patch[..., 0] - patch[..., 2]).max() > 80  # a circle in the modes' colour, which has more red than blue
     assert MODE[0] - MODE[2] > 80
 
 

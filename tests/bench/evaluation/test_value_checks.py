@@ -1,4 +1,4 @@
-"""Checks of the value range of external images: mistakes raise, images of generators and datasets never do."""
+"""Checks of the value range of external images. Wrong ranges raise an error, and valid images never do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors measured once a machine."""
+"""Tensors that each machine measures once."""
 
 from __future__ import annotations
 

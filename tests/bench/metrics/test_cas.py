@@ -1,4 +1,4 @@
-"""The classification accuracy score: known values at both ends, no dependence on order, and absence where it cannot be measured."""
+"""The classification accuracy score. It has known best and worst values, and does not depend on the order of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = "quality/cas"
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train for a few steps only."""
+    """Limit the training to a few steps."""
     monkeypatch.setattr(cas, "EPOCHS", 2)
     monkeypatch.setattr(cas, "LEAST_STEPS", 30)
 
@@ -43,7 +43,7 @@ def test_real_images_teach_the_classes_and_noise_does_not() -> None:
     wrong = (labels + 1) % 3
     assert classification_accuracy_score(images, wrong, PATTERNS) < 0.05
     noise = torch.randint(0, 256, images.shape, generator=random_streams.stream(0, "noise")).to(torch.uint8)
-    assert 0.1 < classification_accuracy_score(noise, labels, PATTERNS) < 0.6  # chance is 1/3
+    assert 0.1 < classification_accuracy_score(noise, labels, PATTERNS) < 0.6  # random predictions give 1/3
 
 
 def test_a_class_that_is_never_generated_is_never_right() -> None:

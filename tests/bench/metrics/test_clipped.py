@@ -1,4 +1,4 @@
-"""Clipped Density and Clipped Coverage: against brute force from the paper's equations, closed forms, and shares of bad images."""
+"""Clipped Density and Clipped Coverage, compared with brute force, closed forms and known shares of bad images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def overlapped(generated: Tensor, real: Tensor) -> Overlap:
 
 
 def real_density(real: Tensor) -> float:
-    """The unnormalised Clipped Density of real rows, each against the others, by brute force."""
+    """Return the unnormalised Clipped Density of real rows against each other, by brute force."""
     apart = torch.cdist(real, real, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
     return clipped_mean((apart <= by_hand_radius(real)[:, None]).sum(dim=0))
 
@@ -59,7 +59,7 @@ def test_the_mean_of_clipped_counts_by_hand() -> None:
 
 @pytest.mark.parametrize("good", [0, 30, 100, 200])
 def test_the_expected_fill_is_that_of_simulated_samples(good: int) -> None:
-    """On a line: whatever the distribution, only the order of real and generated values matters."""
+    """The expected fill equals the mean over simulated values on a line, where only the order of values matters."""
     random = np.random.default_rng(good)
     values = []
     for _ in range(1500):
@@ -74,16 +74,16 @@ def test_the_calibration_rises_from_0_and_is_its_own_inverse() -> None:
     assert all(before < after for before, after in pairwise(expected))
     for good in (0, 1, 250, 500):
         assert equivalent_share(float(expected[good]), 500, 300) == pytest.approx(good / 500)
-    assert equivalent_share(1.0, 500, 300) == 1.0  # fuller than good images are on average
+    assert equivalent_share(1.0, 500, 300) == 1.0  # more than the mean fill of good images
 
 
 def test_one_good_image_in_the_limit_fills_a_kth_of_its_share() -> None:
-    """A ball of k of N - 1 others holds one further image with probability k / N."""
+    """One good image lies in a ball with probability k / N, and fills a kth of the ball."""
     assert expected_fill(1, 300)[1] == pytest.approx(1 / 300)
 
 
 def means(values: list[tuple[float, float]]) -> tuple[float, float]:
-    """The mean density and coverage over draws of both sides: one draw of the real side shifts all values."""
+    """Return the mean density and coverage over draws. A single draw of real images shifts all values."""
     return float(np.mean([value[0] for value in values])), float(np.mean([value[1] for value in values]))
 
 
@@ -99,18 +99,18 @@ def test_a_share_of_bad_images_is_what_is_missing(bad: float, n: int) -> None:
 
 
 def test_images_that_count_double_hide_no_bad_ones() -> None:
-    """Good images crowd where real ones are dense, so that each lies in more than k balls: plain density exceeds 1."""
+    """Good images in more than k balls raise plain density above 1, but do not hide the bad images from the clipped metrics."""
     real, generated = normal(N), 0.5 * normal(N, seed=1)
     generated[: N // 4] += 100
     plain = float(overlapped(generated, real).balls.double().mean()) / K_BALL
     assert plain > 1.5
-    limit = 0.75 / real_density(real)  # every good image counts fully
+    limit = 0.75 / real_density(real)  # every good image contributes 1
     assert density(generated, real) == pytest.approx(min(limit, 1.0), abs=0.01)
-    assert coverage(generated, real) < 0.7  # the outskirts are empty
+    assert coverage(generated, real) < 0.7  # no generated image is near the outer real images
 
 
 def test_real_outliers_raise_neither() -> None:
-    """A twentieth of the real images are far out; half of the generated images lie between them, where no image should be."""
+    """Real outliers hardly raise the clipped metrics, although bad images between the outliers lie in real balls."""
     found, plain = [], []
     for draw in range(5):
         real, generated = normal(N, seed=3 * draw), normal(N, seed=3 * draw + 1)
@@ -118,15 +118,15 @@ def test_real_outliers_raise_neither() -> None:
         generated[: N // 2] = 10 * normal(N // 2, seed=3 * draw + 2)
         plain.append(float(overlapped(generated, real).balls[: N // 2].gt(0).double().mean()))
         found.append((density(generated, real), coverage(generated, real)))
-    assert min(plain) > 0.3  # precision and density take them for good
+    assert min(plain) > 0.3  # precision and density count these bad images as good
     fidelity, covered = means(found)
     assert fidelity == pytest.approx(0.5, abs=0.04)
-    assert covered == pytest.approx(0.5 + 0.05, abs=0.04)  # the outliers themselves are covered: a twentieth
+    assert covered == pytest.approx(0.5 + 0.05, abs=0.04)  # the outliers, a twentieth of the real images, are covered
 
 
 @pytest.mark.parametrize("left", [0.75, 0.5, 0.25])
 def test_all_modes_but_one_thinned_at_once(left: float) -> None:
-    """Ten far modes; the first takes over what the others lose. Plain coverage still finds an image nearly everywhere."""
+    """Clipped Coverage falls with the share of images left in nine of ten modes, although plain coverage stays higher."""
     centres = 50 * torch.arange(10).repeat_interleave(N // 10)[:, None]
     rows = torch.arange(N)
     thinned = (rows >= N // 10) & (rows % 100 >= 100 * left)
@@ -137,7 +137,7 @@ def test_all_modes_but_one_thinned_at_once(left: float) -> None:
         plain.append(float(overlapped(generated, real).filled[0].gt(0).double().mean()))
         found.append((density(generated, real), coverage(generated, real)))
     assert min(plain) > left + 0.1
-    fill = 0.1 + 0.9 * float(expected_fill(N, N)[round(left * N)])  # the first mode is full
+    fill = 0.1 + 0.9 * float(expected_fill(N, N)[round(left * N)])  # the first mode has lost no image
     fidelity, covered = means(found)
     assert fidelity > 0.97  # every image is good
     assert covered == pytest.approx(equivalent_share(fill, N, N), abs=0.04)

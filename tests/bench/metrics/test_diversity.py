@@ -1,4 +1,4 @@
-"""Diversity: against closed forms."""
+"""Metrics of diversity, compared with closed forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLASSES, LEAST = "diversity/class_vendi", "diversity/class_vendi_least"
 
 def test_pairs_are_neighbouring_rows() -> None:
     images = torch.zeros(5, 3, 4, 5, dtype=torch.uint8)
-    images[1], images[3, 0, 0, 0], images[4] = 255, 7, 99  # the fifth has no partner
+    images[1], images[3, 0, 0, 0], images[4] = 255, 7, 99  # the fifth image is in no pair
     assert pair_distances(images).tolist() == pytest.approx([255 * math.sqrt(60), 7.0], rel=1e-12)
 
 
@@ -35,7 +35,7 @@ def test_constant_images_are_at_distance_zero() -> None:
 
 
 def test_noise_has_its_expected_distance_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Two independent uniform bytes differ by a mean square of (256^2 - 1) / 6; the root of the mean is nearly the mean of the root.
+    # The mean squared difference of two independent uniform bytes is (256^2 - 1) / 6. The mean distance is close to its root.
     images = torch.randint(0, 256, (2000, 1, 28, 28), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     distances = pair_distances(images)
     assert float(distances.mean()) == pytest.approx(math.sqrt(784 * (256**2 - 1) / 6), rel=0.005)
@@ -45,7 +45,7 @@ def test_noise_has_its_expected_distance_whatever_the_chunk(monkeypatch: pytest.
 
 @pytest.mark.parametrize("m", [1, 3, 8])
 def test_equal_shares_of_m_directions_count_m(m: int) -> None:
-    lengths = 1 + torch.arange(240).view(-1, 1)  # cosines do not see them
+    lengths = 1 + torch.arange(240).view(-1, 1)  # cosines do not depend on lengths
     assert vendi_score(lengths * torch.eye(8)[:m].repeat(240 // m, 1)) == pytest.approx(m, rel=1e-9)
 
 
@@ -104,7 +104,7 @@ def test_a_share_is_at_most_one_and_a_class_without_images_has_none() -> None:
 
 
 def test_one_kind_of_image_in_a_class_has_a_known_share() -> None:
-    """The class has the Vendi score 1. The other classes do not change, and the Vendi score of all images hardly does."""
+    """A class of copies has the Vendi score 1. The other classes do not change, and the Vendi score of all images hardly changes."""
     dataset = DATASETS.get("digits")
     evaluator = Evaluator(dataset, errors=False, metrics=[CLASSES, LEAST, "diversity/vendi_score"])
     real = evaluator._real

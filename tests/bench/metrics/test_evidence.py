@@ -1,4 +1,4 @@
-"""Evidence and the table of metrics: parts are shared, reasons are recorded, and a user's metric reaches the report."""
+"""Evidence and the table of metrics. Metrics share parts of the evidence, and a missing value has a recorded reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bench.metrics.half_sample_evidence import add_half_samples
 from bench.tracking.results import PROTOCOL, load
 
 BRIGHTNESS = Card(key="quality/brightness", title="brightness", direction="none", meaning="Mean grey level.", citation="Defined here")
-UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # of 100 images without their generator: no path, no bin with enough of them
+UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # 100 images without their generator have no path, and too few in every bin
 
 
 def digits(n: int = 100, *, errors: bool = False) -> Evaluator:
@@ -78,7 +78,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
 
 
 def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
-    measurement = digits(errors=True).full(images())  # halves of 50 are too few to extrapolate
+    measurement = digits(errors=True).full(images())  # half-samples of 50 images are too few to extrapolate
     assert math.isfinite(measurement.values["quality/fid_infinity_classifier"])
     assert "quality/fid_infinity_classifier_se" not in measurement.values
     assert measurement.reasons.keys() == UNKNOWN
@@ -106,10 +106,10 @@ def test_a_metric_of_ones_own_is_tracked_and_read_back(tables: None, uri: str, t
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     found = load(uri, ("small",))
     run_id = found.runs.query("kind == 'run'")["run_id"].item()
-    assert found.runs["quality/brightness"].between(0, 255).all()  # the reference rows too
+    assert found.runs["quality/brightness"].between(0, 255).all()  # also for reference rows
     assert "quality/brightness" in (found.read_json(run_id, PROTOCOL) or {})["metrics"]
     del cards.CARDS["quality/brightness"]
-    assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # the runs carry its card
+    assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # runs store the card of the metric
 
 
 def test_no_number_has_its_reason(tables: None) -> None:
@@ -143,7 +143,7 @@ def test_a_metric_that_leaves_the_program_costs_only_itself(
     evaluator = digits()
     assert evaluator.full(images()).reasons["quality/brightness"] == reason
     assert evaluator.full(images()).raised == ("quality/brightness",)
-    assert caplog.text.count("the metric quality/brightness failed") == 1  # of one evaluator
+    assert caplog.text.count("the metric quality/brightness failed") == 1  # one message for each evaluator
 
 
 def test_too_few_images_have_no_number_where_it_would_mean_nothing() -> None:
@@ -169,7 +169,7 @@ def test_what_raised_is_told_from_what_is_not_known(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: 1 / 0)
     noise = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     measurement = digits().full(noise)
-    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse", "diversity/path_length"}  # all noise fills one bin
+    assert set(measurement.reasons) == {"quality/brightness", "modes/collapse", "diversity/path_length"}  # all noise images lie in one bin
     assert measurement.raised == ("quality/brightness",)
     assert digits().curve(noise).raised == ()
 
@@ -213,7 +213,7 @@ def test_metrics_that_wait_for_each_other_end(tables: None) -> None:
 
 def test_what_cannot_be_registered(tables: None) -> None:
     metric(BRIGHTNESS)(brightness)
-    metric(BRIGHTNESS)(brightness)  # a module imported twice does no harm
+    metric(BRIGHTNESS)(brightness)  # a second import of the module is allowed
     with pytest.raises(UserError, match="two functions for the metric 'quality/brightness'"):
         metric(BRIGHTNESS)(lambda evidence: 0.0)
     with pytest.raises(UserError, match="two metrics named 'quality/brightness'"):

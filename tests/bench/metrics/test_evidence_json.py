@@ -1,4 +1,4 @@
-"""What an evaluation leaves for eyes: evidence.json and the nearest training images, told from planted examples."""
+"""The evidence that an evaluation writes to evidence.json, and the nearest training images, for planted examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped extractors: as accurate as their cards say, deterministic, and refused when damaged."""
+"""The shipped extractors. They are deterministic and as accurate as their cards say, and damaged files raise an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH = {"digits": 32, "fashion-mnist": 64}
 
 @pytest.fixture(params=sorted(WIDTH))
 def dataset(request: pytest.FixtureRequest) -> Dataset:
-    """Each dataset with an extractor; skipped where its data is not on this machine."""
+    """Return each dataset with an extractor, or skip the test if this machine lacks the data."""
     why_not = available(request.param)
     if why_not:
         pytest.skip(why_not)
@@ -41,7 +41,7 @@ def test_accuracy_is_what_the_card_says(dataset: Dataset) -> None:
     extractor, test = load_extractor(dataset.name), dataset.split("test")
     assert test.labels is not None
     accuracy = extractor(test.data).predictions.eq(test.labels).double().mean().item()
-    assert accuracy == pytest.approx(extractor.card.accuracy, abs=2.5 / len(test))  # another processor may flip a near-tie
+    assert accuracy == pytest.approx(extractor.card.accuracy, abs=2.5 / len(test))  # other processors may decide near-ties differently
     assert accuracy >= FEWEST_RIGHT[dataset.name]
 
 
@@ -55,7 +55,7 @@ def test_card_belongs_to_the_data_and_the_network(dataset: Dataset) -> None:
 
 def test_features_are_centred_and_scaled_over_the_training_images(dataset: Dataset) -> None:
     features = load_extractor(dataset.name)(dataset.split("train").data[:5000]).features.double()
-    assert features.mean(dim=0).abs().max() < 0.1  # exactly 0 over all of them
+    assert features.mean(dim=0).abs().max() < 0.1  # exactly 0 over all training images
     assert features.var(dim=0).mean() == pytest.approx(1.0, rel=0.05)
 
 
@@ -106,7 +106,7 @@ def test_unknown_dataset_is_one_line_with_the_nearest() -> None:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """A copy of the digits extractor that may be damaged: (card, weights)."""
+    """Return the paths (card, weights) of a copy of the digits extractor, which tests may damage."""
     for name in ("digits.json", "digits.safetensors"):
         (tmp_path / name).write_bytes((assets() / name).read_bytes())
     return tmp_path / "digits.json", tmp_path / "digits.safetensors"

@@ -1,4 +1,4 @@
-"""Fréchet distance, KID and score: against torch-fidelity run from images to numbers, and against closed forms."""
+"""Fréchet distance, KID and classifier score, compared with torch-fidelity and with closed forms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RELATIVE = 1e-6
 
 
 class Registered(FeatureExtractorBase):
-    """Our extractor as torch-fidelity knows one: a torch module that gives named feature layers."""
+    """Adapter of this project's extractor to torch-fidelity, with named feature layers."""
 
     def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
         super().__init__(name, features_list)
@@ -58,7 +58,7 @@ class Registered(FeatureExtractorBase):
 
 
 class Images(Dataset[Tensor]):
-    """Images as torch-fidelity takes them."""
+    """Adapter of images to a dataset for torch-fidelity."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -78,7 +78,7 @@ def registered() -> str:
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Tensor, Tensor]:
-    """Generated and real digits: blurred training images stand for a generator."""
+    """Return generated and real digits, where blurred training images replace samples of a generator."""
     dataset = DATASETS.get("digits")
     real = dataset.split("train").data[:500]
     return (0.8 * real.float() + 0.2 * real.roll(1, 3).float()).round().to(torch.uint8), dataset.split("test").data
@@ -103,7 +103,7 @@ def test_equals_torch_fidelity_from_images(registered: str, pair: tuple[Tensor, 
 
 
 def test_frechet_distance_of_known_gaussians() -> None:
-    # Diagonal covariances commute: |m1 - m2|^2 + sum of (s1 - s2)^2.
+    # Diagonal covariances commute, so the distance is |m1 - m2|^2 + sum of (s1 - s2)^2.
     means, scales = np.array([[0.0, 1.0, 2.0], [1.0, 1.0, 0.0]]), np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 0.5]])
     first, second = (Gaussian(mean=mean, covariance=np.diag(scale**2)) for mean, scale in zip(means, scales, strict=True))
     assert frechet_distance(first, second) == pytest.approx(5.0 + 1.0 + 0.0 + 6.25)
@@ -125,7 +125,7 @@ def test_frechet_distance_of_samples_nears_that_of_their_gaussians() -> None:
 
 
 def test_singular_covariances_have_the_distance_of_what_they_span() -> None:
-    # Fewer images than features: the trace of the root is the sum of the singular values of X'Y / n, here from the images themselves.
+    # With fewer images than features, the trace of the root is the sum of the singular values of X'Y / n.
     noise = torch.Generator().manual_seed(0)
     x, y = torch.randn(40, 100, generator=noise).double(), torch.randn(60, 100, generator=noise).double() + 0.3
     centred = (x - x.mean(0)) / math.sqrt(39), (y - y.mean(0)) / math.sqrt(59)
@@ -145,7 +145,7 @@ def test_frechet_distance_equals_torch_fidelity(d: int) -> None:
 
 
 def test_a_known_distance_is_found_without_the_bias_of_few_images() -> None:
-    # N(0, 1) against N(0.1, 1) in 64 dimensions: 64 x 0.01 = 0.64 exactly; 5,000 images alone add a third to it.
+    # The distance of N(0, 1) and N(0.1, 1) in 64 dimensions is 64 x 0.01 = 0.64. The bias of 5,000 images adds a third.
     noise = torch.Generator().manual_seed(0)
     real = Gaussian(mean=np.full(64, 0.1), covariance=np.eye(64))
     sets = [torch.randn(5000, 64, generator=noise) for _ in range(4)]
@@ -159,7 +159,7 @@ def test_an_extrapolation_is_repeatable_and_may_be_negative() -> None:
     noise = torch.Generator().manual_seed(0)
     real = Gaussian(mean=np.zeros(64), covariance=np.eye(64))
     values = [frechet_infinity(torch.randn(2000, 64, generator=noise), real) for _ in range(6)]
-    assert -0.05 < min(values) < 0 < max(values) + 0.05  # the distance itself is near 0.56
+    assert -0.05 < min(values) < 0 < max(values) + 0.05  # the distance without extrapolation is near 0.56
     again = torch.randn(1000, 64, generator=noise)
     assert frechet_infinity(again, real) == frechet_infinity(again.clone(), real)
 
@@ -184,12 +184,12 @@ def test_gaussian_is_mean_and_unbiased_covariance_in_any_order() -> None:
 def test_constant_images_have_a_distance() -> None:
     real = torch.randn(500, 6, generator=torch.Generator().manual_seed(0)).double()
     distance = frechet_distance(fit_gaussian(torch.ones(500, 6)), fit_gaussian(real))
-    expected = (1 - real.mean(0)).square().sum() + real.var(0).sum()  # no covariance of its own, so no cross term
+    expected = (1 - real.mean(0)).square().sum() + real.var(0).sum()  # constant images have no covariance, so there is no cross term
     assert distance == pytest.approx(expected.item())
 
 
 def test_kernel_distance_is_the_unbiased_estimate() -> None:
-    # As many images as a subset holds, so every subset is the whole and the mean over subsets is the estimate itself.
+    # Every subset contains all images, so the mean over subsets is the estimate itself.
     noise = torch.Generator().manual_seed(0)
     x, y = (torch.randn(250, 5, generator=noise, dtype=torch.float64) + shift for shift in (0.5, 0.0))
 
@@ -201,7 +201,7 @@ def test_kernel_distance_is_the_unbiased_estimate() -> None:
 
 
 def test_kernel_distance_of_halves_is_that_of_all_their_pairs() -> None:
-    # 250 images a side: there one subset of kernel_distance is the whole, and both are the unbiased estimate.
+    # With 250 images on each side, a subset of kernel_distance contains all images, so both are the unbiased estimate.
     noise = torch.Generator().manual_seed(0)
     generated = torch.randn(500, 5, generator=noise, dtype=torch.float64) + 0.4
     real = torch.randn(250, 5, generator=noise, dtype=torch.float64)
@@ -250,13 +250,13 @@ def test_subset_size_fits_the_data(generated: int, real: int, size: int) -> None
 
 def test_score_goes_from_one_to_the_number_of_classes() -> None:
     sure = 50.0 * torch.eye(10).repeat(5000, 1)
-    assert classifier_score(sure) == pytest.approx(10.0, rel=1e-2)  # each of the ten parts has nearly equal shares
+    assert classifier_score(sure) == pytest.approx(10.0, rel=1e-2)  # each of the ten parts has nearly equal class shares
     assert classifier_score(sure[:1].repeat(100, 1)) == pytest.approx(1.0)
     assert classifier_score(torch.zeros(100, 10)) == pytest.approx(1.0)
 
 
 def test_score_of_two_classes_by_hand() -> None:
-    # p(y|x) = (0.9, 0.1) for all: no information, score 1; half (0.9, 0.1) and half (0.1, 0.9): exp(log 2 - H(0.1)).
+    # If p(y|x) is (0.9, 0.1) for all images, the score is 1. If it is (0.1, 0.9) for half of them, the score is exp(log 2 - H(0.1)).
     logit = math.log(9.0)
     entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
     logits = torch.tensor([[logit, 0.0], [0.0, logit]]).repeat(50_000, 1)
@@ -266,7 +266,7 @@ def test_score_of_two_classes_by_hand() -> None:
 def test_wide_features_have_the_same_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = torch.Generator().manual_seed(0)
     mixing = torch.randn(40, 40, generator=noise) * torch.linspace(0.01, 1, 40)
-    for n in (30, 400):  # of lower rank, and of full rank
+    for n in (30, 400):  # covariances of lower rank, and of full rank
         a, b = (fit_gaussian(torch.randn(n, 40, generator=noise) @ mixing * scale + shift) for scale, shift in ((1.0, 0.0), (1.1, 0.1)))
         exact = frechet_distance(a, b)
         monkeypatch.setattr(fidelity, "WIDE", 10)

@@ -31,7 +31,7 @@ def test_odd_numbers_leave_rows_out(n: int) -> None:
 
 
 def test_the_spread_over_halves_is_the_standard_error_of_a_mean() -> None:
-    # Over many samples, the mean of the squared standard errors is s^2 / n (within its own sampling error: 3 %).
+    # Over many samples, the mean squared standard error is s^2 / n, within a sampling error of 3 %.
     n, noise = 400, torch.Generator().manual_seed(0)
     half_samples = [rows_of(pairs) for pairs in draw_half_samples(n)]
     squared = []
@@ -54,7 +54,7 @@ def test_equal_images_do_not_lie_side_by_side() -> None:
     images = torch.arange(100, dtype=torch.uint8).repeat_interleave(10).reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     ordered = images[canonical_order(images)][:, 0, 0, 0]
     together = int((ordered[0::2] == ordered[1::2]).sum())
-    assert together < 20  # 500 pairs, each equal by chance in 9 of 999
+    assert together < 20  # each of 500 pairs is equal with probability 9 / 999
 
 
 def test_minus_zero_is_zero() -> None:

@@ -1,4 +1,4 @@
-"""Memorisation: copies, near copies and fresh samples of one distribution, and the test statistic against scipy's."""
+"""Metrics of memorisation for copies, near copies and fresh samples, and the test statistic compared with scipy's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_authenticity_rises_from_copies_to_fresh_samples_to_noise(train: Tensor)
 
 def test_ct_is_about_zero_for_samples_like_the_test_images(train: Tensor) -> None:
     scores = [score(fresh(2000, 10 + seed), fresh(2000, 20 + seed), train) for seed in range(4)]
-    assert max(map(abs, scores)) < 0.8  # a mean of some 60 z-scores that share their training images
+    assert max(map(abs, scores)) < 0.8  # the mean of about 60 z-scores, which share training images
     assert min(scores) < 0 < max(scores) or abs(float(np.mean(scores))) < 0.4
 
 
@@ -62,7 +62,7 @@ def test_ct_is_far_below_zero_for_noisy_copies_and_above_for_noise(train: Tensor
 
 
 def test_cells_are_weighted_by_test_images_and_left_out_when_nearly_empty() -> None:
-    # Cell 0: 30 generated, all farther than 10 test images. Cell 1: 25 generated, all nearer than 40. Cell 2: 20, too few.
+    # In cell 0, 30 generated images are farther than 10 test images. In cell 1, 25 are nearer than 40. Cell 2 has 20, which is too few.
     noise = torch.Generator().manual_seed(0)
     generated = torch.cat([torch.full((30,), 2.0), torch.full((25,), 1.0), torch.full((20,), 9.0)]) + 1e-3 * torch.rand(75, generator=noise)
     test = torch.cat([torch.full((10,), 1.0), torch.full((40,), 2.0), torch.full((50,), 1.0)]) + 1e-3 * torch.rand(100, generator=noise)

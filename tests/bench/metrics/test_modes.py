@@ -1,4 +1,4 @@
-"""Modes: shares, coverage, divergence and the collapse verdict, on shares made by hand."""
+"""Metrics of modes and the collapse verdict, computed from known shares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNIFORM = np.full(10, 0.1)
 
 
 def first_classes(m: int) -> np.ndarray:
-    """Equal shares of the first m of ten classes."""
+    """Return equal shares of the first m of ten classes."""
     return np.where(np.arange(10) < m, 1 / m, 0.0)
 
 
@@ -42,7 +42,7 @@ def test_a_class_that_real_images_lack() -> None:
 
 
 def verdict(*, covered: int = 10, repeated: float = 0.0, inside: float = 1.0, outside_covered: int = 10) -> tuple[float, str]:
-    """Of 1,000 images, an `inside` share of which lie in the real manifold; the others are of other classes and all duplicates."""
+    """Return the verdict on 1,000 images, of which a share `inside` lies in the real manifold. All others are duplicates."""
     within = torch.arange(1000) < inside * 1000
     classes = torch.where(within, torch.arange(1000) % covered, torch.arange(1000) % outside_covered)
     duplicates = torch.where(within, torch.arange(1000) < repeated * inside * 1000, True)
@@ -60,7 +60,7 @@ def test_collapse_is_half_the_classes_or_half_of_duplicates_among_real_looking_i
 
 
 def test_a_class_counts_from_four_tenths_of_its_share() -> None:
-    # Five whole classes, and a sixth as rare as the classifier's own errors make a class that is not there, or less rare.
+    # Five classes have full shares. The sixth is as rare as a missing class with errors of the classifier, or less rare.
     everywhere, nowhere = torch.ones(1000, dtype=torch.bool), torch.zeros(1000, dtype=torch.bool)
     for sixth, expected in ((39, 1.0), (41, 0.0)):
         classes = torch.where(torch.arange(1000) < sixth, 5, torch.arange(1000) % 5)
@@ -101,12 +101,12 @@ def test_a_rare_class_that_is_never_made_is_not_covered() -> None:
 
 
 def test_a_few_images_of_one_class_are_collapse() -> None:
-    classes = torch.tensor([*[0] * 28, 1, 2])  # two of them misjudged
+    classes = torch.tensor([*[0] * 28, 1, 2])  # the classifier is wrong for two images
     assert collapse(inside=classes >= 0, predictions=classes, duplicates=classes < 0, real=UNIFORM) == (1.0, "")
 
 
 def test_true_mixtures_have_all_modes_and_their_high_quality() -> None:
-    # In the plane 1 - exp(-9 / 2) = 98.89 % of a Gaussian lie within three standard deviations.
+    # In two dimensions, 1 - exp(-9 / 2) = 98.89 % of a Gaussian lie within three standard deviations.
     noise = torch.Generator().manual_seed(0)
     centres = torch.cartesian_prod(torch.arange(-4.0, 5.0, 2.0), torch.arange(-4.0, 5.0, 2.0))
     points = centres.repeat(4000, 1) + 0.05 * torch.randn(100_000, 2, generator=noise)
@@ -127,7 +127,7 @@ def test_points_far_from_every_centre_find_no_mode_but_have_shares() -> None:
 
 
 def test_as_many_samples_as_published_of_1000_equal_modes_have_the_published_floor() -> None:
-    # 26,000 draws of 1,000 modes: KL is about (1000 - 1) / (2 x 26,000) = 0.019 for uniform shares.
+    # For 26,000 draws of 1,000 equal modes, KL is about (1000 - 1) / (2 x 26,000) = 0.019.
     predictions = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
     found = stacked_modes(predictions, 1000)
     assert found.found == 1000

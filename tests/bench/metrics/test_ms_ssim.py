@@ -1,4 +1,4 @@
-"""MS-SSIM of two scales: against a public implementation, and against what is known without one."""
+"""MS-SSIM of two scales, compared with a public implementation and with closed forms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.metrics.ms_ssim import WEIGHTS, ms_ssim_2
 
 
 def pairs(n: int, *shape: int, own: float = 0.3, seed: int = 0) -> Tensor:
-    """n smooth images and, after each, one like it with a share of its own: [2 n, ...], uint8."""
+    """Return n pairs of smooth uint8 images [2 n, ...]. A share `own` of the second image does not depend on the first."""
     noise = torch.Generator().manual_seed(seed)
     smooth = torch.nn.functional.avg_pool2d(torch.rand(2 * n, *shape, generator=noise), 5, stride=1, padding=2)
     images = (smooth - 0.3).clamp(0) * 600
@@ -20,13 +20,13 @@ def pairs(n: int, *shape: int, own: float = 0.3, seed: int = 0) -> Tensor:
     return images.clamp(0, 255).to(torch.uint8)
 
 
-@pytest.mark.parametrize("shape", [(1, 164, 164), (3, 170, 164)])  # that implementation wants the size of five scales
+@pytest.mark.parametrize("shape", [(1, 164, 164), (3, 170, 164)])  # the public implementation needs images for five scales
 def test_equals_a_public_implementation(shape: tuple[int, int, int]) -> None:
     images = pairs(3, *shape)
     x, y = images.double().unflatten(0, (3, 2)).unbind(1)
     expected = pytorch_msssim.ms_ssim(x, y, data_range=255, size_average=False, weights=list(WEIGHTS))
     assert 0.1 < expected.min() < expected.max() < 0.99
-    torch.testing.assert_close(ms_ssim_2(images), expected, rtol=1e-6, atol=0)  # its window is float32
+    torch.testing.assert_close(ms_ssim_2(images), expected, rtol=1e-6, atol=0)  # the public implementation has a float32 window
 
 
 def test_weights_are_those_of_the_first_two_scales() -> None:

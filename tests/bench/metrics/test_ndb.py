@@ -1,4 +1,4 @@
-"""Bins: on histograms made by hand, and on samples of one distribution and of two."""
+"""Bins of given histograms, and of samples of one distribution and of two distributions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.metrics.ndb import assign, counts_of, fit_bins, jensen_shannon, ndb
 
 
 def islands(n: int, seed: int = 0) -> Tensor:
-    """Points around ten centres far apart."""
+    """Return points around ten distant centres."""
     noise = torch.Generator().manual_seed(seed)
     centres = 20 * torch.eye(10)
     return centres[torch.randint(10, (n,), generator=noise)] + torch.randn(n, 10, generator=noise)
@@ -53,7 +53,7 @@ def test_one_distribution_differs_in_about_a_twentieth_of_the_bins() -> None:
 
 
 def test_a_difference_counts_from_the_five_percent_level() -> None:
-    # Pooled share .5 of 100 + 100: the error is .0707, so .1386 apart is where 1.96 errors are.
+    # The pooled share of 100 + 100 images is 0.5, and its error is 0.0707. So 1.96 errors are a difference of 0.1386.
     assert ndb(torch.tensor([57, 43]), torch.tensor([44, 56])) == 0.0
     assert ndb(torch.tensor([57, 43]), torch.tensor([43, 57])) == 1.0
 

@@ -1,4 +1,4 @@
-"""Neighbours and overlap: counts of two reference implementations, brute force for lists and halves, and copies in float32."""
+"""Neighbours and overlap, compared with two reference implementations and with brute force."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from bench.metrics.neighbours import AMONG, K_BALL, K, Neighbours, Overlap, find
 
 
 def clouds(n: int, m: int, d: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Generated and real features, float64, that overlap in part."""
+    """Return generated and real features in float64 that overlap in part."""
     noise = torch.Generator().manual_seed(seed)
     generated = 0.9 * torch.randn(n, d, generator=noise, dtype=torch.float64) + 0.5
     return generated.relu(), torch.randn(m, d, generator=noise, dtype=torch.float64).relu()
 
 
 def measured(generated: Tensor, real: Tensor, *, block: int | None = None) -> Overlap:
-    """The overlap of two sets, without halves."""
+    """Return the overlap of two sets, without half-samples."""
     none = torch.zeros(0, len(generated))
     return overlap(find_neighbours(real, block=block), find_neighbours(generated, block=block), none.bool(), none, block=block)
 
 
 def numbers(found: Overlap) -> tuple[float, float, float, float]:
-    """Precision, recall, density and coverage."""
+    """Return precision, recall, density and coverage."""
     fractions = (found.inside, found.reached[0], found.balls / K_BALL, (found.filled[0] > 0))
     return tuple(part.double().mean().item() for part in fractions)  # type: ignore[return-value]
 
 
 def random_half_samples(n: int, count: int, seed: int = 0) -> Tensor:
-    """Random halves of n rows as masks: [count, n]."""
+    """Return random half-samples of n rows as masks [count, n]."""
     noise = torch.Generator().manual_seed(seed)
     return torch.stack([torch.randperm(n, generator=noise) < n // 2 for _ in range(count)])
 
@@ -69,7 +69,7 @@ def test_float32_flips_next_to_nothing() -> None:
     assert numbers(measured(generated.float(), real.float())) == pytest.approx(exact, abs=2.5 / 2000)
 
 
-@pytest.mark.parametrize("n", [300, 3000])  # whole rows sorted, and groups of columns
+@pytest.mark.parametrize("n", [300, 3000])  # few rows are sorted as a whole, and many in groups of columns
 def test_lists_equal_brute_force(n: int) -> None:
     features, _ = clouds(n, 1)
     expected = distances(features, features).fill_diagonal_(torch.inf).sort(dim=1)
@@ -79,7 +79,7 @@ def test_lists_equal_brute_force(n: int) -> None:
     assert torch.equal(found.nearest, found.radius(1))
 
 
-@pytest.mark.parametrize("listed", [24, 6])  # lists that reach, and lists too short for nearly every row
+@pytest.mark.parametrize("listed", [24, 6])  # lists that are long enough, and lists that are too short for most rows
 def test_among_is_the_search_in_the_rows_alone(listed: int) -> None:
     features, _ = clouds(900, 1)
     whole = find_neighbours(features, listed=listed)
@@ -121,7 +121,7 @@ def test_half_samples_have_their_own_radii() -> None:
         wide = distances(real, real).sort(dim=1).values[:, K_BALL]
         assert torch.equal(found.reached[number], (apart <= own).any(dim=1))
         assert torch.equal(found.filled[number] > 0, (apart <= wide[:, None]).any(dim=1))
-    assert len(set(found.reached.sum(dim=1).tolist())) > 2  # the halves do differ
+    assert len(set(found.reached.sum(dim=1).tolist())) > 2  # the half-samples differ
 
 
 @pytest.mark.parametrize("block", [1, 7, 300, 1000])
@@ -162,7 +162,7 @@ def test_a_set_is_inside_itself_and_edges_count() -> None:
     found = measured(generated, generated.clone())
     assert found.inside.all()
     assert found.reached.all()
-    # Each real ball holds its own point and the K_BALL that span it, the last of them exactly on its edge.
+    # Each real ball contains its centre and K_BALL neighbours. The last neighbour lies exactly on the boundary.
     assert found.balls.sum().item() == (K_BALL + 1) * 1000
 
 

@@ -1,4 +1,4 @@
-"""Paths: straight ones, bent ones and what is none."""
+"""Lengths of straight and bent paths, and errors for invalid input."""
 
 from __future__ import annotations
 

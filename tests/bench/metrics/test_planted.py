@@ -1,6 +1,6 @@
-"""Planted failures: each metric moves as its card claims, monotonically in severity, and stays put where it should.
+"""Planted failures. Each metric changes with the severity of a failure as the table says.
 
-The digits are measured by default; Fashion-MNIST, whose documented numbers are checked too, is slow.
+The tests measure digits by default. The tests of Fashion-MNIST are slow, and check the documented values, too.
 """
 
 from __future__ import annotations
@@ -40,95 +40,95 @@ from bench.metrics.extractors import photo
 from bench.metrics.modes import COLLAPSED_CLASSES, collapse
 
 COLLAPSE = "modes/collapse"
-# What counts in clusters that other processors find a little otherwise, and how far that may move it: shares of 100 bins, their divergence, a z over cells.
+# Absolute tolerances of metrics of clusters, because clusters differ slightly between processors.
 CLUSTERED = {"modes/ndb": 0.03, "modes/js_bins": 0.0, "memorisation/ct_score": 0.5}
 NO_GENERATOR = "diversity/path_length"  # needs the generator of the images
 OF_BALLS = tuple(f"quality/{name}_classifier" for name in ("precision", "density", "clipped_density", "clipped_coverage"))
-UNTESTED = "-"  # the step is as large as the noise
+UNTESTED = "-"  # the change is about as large as the noise
 DATA = [pytest.param("digits"), pytest.param("fashion-mnist", marks=pytest.mark.slow)]
-SAMPLES = {"digits": 0, "fashion-mnist": 2000}  # with which a path is told from noise
+SAMPLES = {"digits": 0, "fashion-mnist": 2000}  # enough to distinguish changes from noise
 HALF = {"digits": 250, "fashion-mnist": 5000}
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 TIMES = FAILURES[1].severities  # copies of each image
-# A column for each failure, in their order. Images start as training images, those of `copied` as test images: nearly the best there
-# can be, since they are what most metrics compare with.
+# One column for each failure, in the order of FAILURES. Failures change training images. `copied` starts with test images, which have
+# nearly the best values, because most metrics compare with them.
 #                                     lost  repeat copied blur  noise negat plain blobs check thinned kinds
 TABLE = {
     "quality/fid_classifier":          "rises rises stays rises rises rises rises rises rises rises stays",
     "quality/fid_infinity_classifier": "rises rises stays rises rises rises rises rises rises rises stays",
     "quality/kid_classifier":          "rises rises stays rises rises rises rises rises rises rises stays",
     "quality/classifier_score":        "falls falls stays falls falls falls falls falls stays falls stays",
-    # Lost classes and copies leave good images, and precision is right not to see them. Ten digits, repeated, happen to be good ones.
+    # Images of the remaining classes are still good, so precision does not change. The few repeated digits happen to be good images.
     "quality/precision_classifier":    "stays rises falls falls falls falls falls falls falls stays stays",
-    # Where each image is there four times, the balls of k = 3 neighbours are points: recall is 0 from there on. Bad images beside
-    # good ones leave the good ones' balls as they are: recall stays until the last good image is gone.
+    # If each image occurs four times, the balls of k = 3 neighbours are points, so recall is 0. Bad images do not change the balls
+    # of good images, so recall hardly changes until no good image is left.
     "quality/recall_classifier":       "falls falls falls falls falls falls falls falls falls falls falls",
     "quality/density_classifier":      "stays falls falls falls falls falls falls falls falls stays stays",
-    # The balls are those of real images, so coverage falls with the number of different images: slower than recall.
+    # Coverage uses the balls of real images, so it falls with the number of different images, but less than recall.
     "quality/coverage_classifier":     "falls falls stays falls falls falls falls falls falls falls -",
-    # Bad images take from both in proportion to their share; images that are missing, take from coverage alone.
+    # Both metrics fall in proportion to the share of bad images. Missing images lower coverage only.
     "quality/clipped_density_classifier":  "stays falls stays falls falls falls falls falls falls stays stays",
     "quality/clipped_coverage_classifier": "falls falls stays falls falls falls falls falls falls falls falls",
-    # From 0, the value of the test images themselves, to 0.5, the value of other real images, and from there to 1.
+    # The test images themselves have the value 0, other real images 0.5, and bad images up to 1.
     "quality/nn_accuracy_classifier":           "rises rises rises rises rises rises rises rises rises rises stays",
     "quality/nn_accuracy_generated_classifier": "rises rises rises rises rises rises rises rises rises rises stays",
     "quality/nn_accuracy_real_classifier":      "rises rises rises rises rises rises rises rises rises rises stays",
     "quality/frechet_pixels":          "rises rises rises rises rises rises rises rises rises rises stays",
-    # A negative has the power of its image; the digits without the last class happen to have more of the real power at the high end.
+    # A negative has the power of its image. Without the last class, digits happen to match the real power at high frequencies better.
     "quality/spectrum":                "rises rises stays rises rises stays rises rises rises rises stays",
     "quality/spectrum_high":           "turns rises stays rises rises stays rises rises rises rises stays",
-    # No scale: half negatives are far from the other half, all of them as far from each other as before.
+    # This metric is no scale of quality. Negatives are far from other images, but as far from each other as before.
     "diversity/pairwise_distance":     "falls falls stays falls turns turns turns turns falls falls stays",
-    # A few strange images are more kinds of images; where all are strange they are one kind.
+    # A few bad images are additional kinds of images. If all images are bad, they are one kind.
     "diversity/vendi_score":           "falls falls stays falls turns turns falls turns stays falls stays",
-    # Everything but a checkerboard makes the images of a class more alike, or takes classes away. Copies of training images are as varied.
+    # All failures except the checkerboard make images of a class more similar, or remove classes. Training and test images are as varied.
     "diversity/class_vendi":           "falls falls stays falls falls falls falls falls stays falls falls",
     "diversity/class_vendi_least":     "falls falls stays falls falls falls falls falls stays falls falls",
-    # Blurred images and blobs look alike to the digits' classifier. One class has fewer digits than are measured, so some come again.
+    # Features of blurred images and of blobs are similar. One class has fewer digits than measured images, so some digits repeat.
     "diversity/duplicate_rate":        "rises rises stays rises stays stays stays rises stays rises rises",
     "modes/classes_covered":           "falls falls stays falls falls falls falls falls stays falls stays",
     "modes/class_kl":                  "rises rises stays rises rises rises rises rises stays rises stays",
     # Noise averages out over a principal component.
     "modes/ndb":                       "rises rises stays rises stays rises rises rises stays rises -",
     "modes/js_bins":                   "rises rises stays rises stays rises rises rises stays rises rises",
-    # Bad images are no collapse; where all are bad they are not judged. Blurred digits look like few digits before they look like none.
+    # Bad images are no collapse. If all images are bad, there is no verdict. Some blur makes the digits look like few classes.
     COLLAPSE:                          "rises rises stays rises stays stays stays stays stays rises stays",
-    # Training images, and fewer of them, are copies all the same. What is done to them makes them authentic: it is no scale of quality.
+    # Training images are copies, whatever their number. Damage makes them authentic, so this metric is no scale of quality.
     "memorisation/authenticity":       "stays stays falls rises rises rises rises rises rises stays stays",
-    # Copies score far below 0, more so where they fill fewer, fuller cells. z-scores end at a ceiling that depends on the cells that
-    # hold more than 20 images: where all images are bad, their order means nothing.
+    # Copies score far below 0, and lowest in few cells with many images. z-scores have a maximum that depends on the cells with more
+    # than 20 images, so the order of values has no meaning if all images are bad.
     "memorisation/ct_score":           "falls falls falls turns rises rises rises rises rises falls stays",
 }  # fmt: skip
-# No scale: noise images are more different from each other than real ones.
+# This metric is no scale of quality, because noise images differ more from each other than real images.
 ONLY_FASHION = {"diversity/ms_ssim_2": "rises rises stays rises falls turns falls turns stays rises stays"}
-# Where Fashion-MNIST differs.
+# Changes that differ with Fashion-MNIST.
 OTHERWISE = {
-    # Heavy blur makes silhouettes, and silhouettes of the right class come nearer to the real images again in the eyes of the
-    # classifier. Pixels are not fooled: that is why quality/frechet_pixels always stands beside.
+    # Heavy blur turns images into silhouettes. In features of the classifier, silhouettes are closer to real images of their class.
+    # The metric quality/frechet_pixels does not depend on the classifier, so it is always reported, too.
     ("quality/fid_classifier", "blur"): "turns",
     ("quality/kid_classifier", "blur"): "turns",
     ("quality/precision_classifier", "blur"): "turns",
     ("quality/density_classifier", "blur"): "turns",
     ("memorisation/authenticity", "blur"): "turns",
     ("memorisation/ct_score", "blur"): "rises",
-    # Classes differ in how close their images lie: precision moves by 3 % with the mixture of them.
+    # The images of some classes are closer to each other, so precision changes by 3 % with the shares of classes.
     ("quality/precision_classifier", "classes lost"): "turns",
     ("quality/density_classifier", "classes lost"): "falls",
-    # 2,000 images that are 4 different ones: standard errors count 2,000, so that what these four happen to be looks significant.
+    # The 2,000 images are copies of 4 images. Standard errors assume 2,000 different images, so the choice of the 4 looks significant.
     ("quality/precision_classifier", "each image repeated"): "turns",
     ("quality/density_classifier", "each image repeated"): "turns",
-    # 2,000 of the 10,000 test images: the other 8,000 are no nearer to them than to training images, but those cover themselves.
+    # The first images are 2,000 of the 10,000 test images, and cover themselves. The other 8,000 are as near to training images.
     ("quality/recall_classifier", "training images copied"): "stays",
     ("quality/coverage_classifier", "training images copied"): "falls",
     ("quality/frechet_pixels", "training images copied"): "stays",
-    # There are 6,000 different images of a class, and the classifier sees more in a blob than that of the digits does.
+    # A class has 6,000 different images. The classifier distinguishes blobs better than the classifier of digits.
     ("diversity/duplicate_rate", "classes lost"): "stays",
     ("diversity/duplicate_rate", "grey blobs"): "stays",
-    # The images of nine classes out of ten happen to have more of the real power than those of one class.
+    # The images of nine classes happen to match the real power better than those of one class.
     ("quality/spectrum", "classes lost"): "turns",
     ("quality/spectrum_high", "blur"): UNTESTED,
-    # A pattern on every image looks like more kinds of images, and some classes like others. 64 principal components hardly show it.
+    # With a pattern on every image, there seem to be more kinds, and some classes resemble others. 64 principal components hardly change.
     ("diversity/vendi_score", "blur"): "turns",
     ("diversity/vendi_score", "checkerboard"): "turns",
     ("diversity/class_vendi_least", "checkerboard"): "falls",
@@ -142,7 +142,7 @@ OTHERWISE = {
     ("quality/clipped_density_classifier", "classes thinned"): "falls",
     ("quality/precision_classifier", "classes thinned"): UNTESTED,
     ("quality/spectrum_high", "classes thinned"): "stays",
-    # 200 shirts: enough to move distances, and no more than a few standard errors.
+    # The class has 200 images. Distances change, but by a few standard errors at most.
     ("quality/fid_classifier", "few kinds in one class"): "rises",
     ("quality/fid_infinity_classifier", "few kinds in one class"): UNTESTED,
     ("quality/kid_classifier", "few kinds in one class"): UNTESTED,
@@ -153,12 +153,12 @@ OTHERWISE = {
     ("quality/frechet_pixels", "few kinds in one class"): UNTESTED,
     ("modes/ndb", "few kinds in one class"): "rises",
     ("memorisation/authenticity", "few kinds in one class"): UNTESTED,
-    # 100 cells and more images: noise is seen at last.
+    # With more images for the 100 bins, noise is significant.
     ("modes/ndb", "noise"): "rises",
     ("modes/js_bins", "noise"): "rises",
 }
-# Which failures make a metric look better than real images do: none of these is to be read alone. Few images, repeated, may happen to
-# be good ones; a few strange images are more kinds of images.
+# Failures for which a metric is better than for real images, so readers need other metrics, too. The few repeated images may happen
+# to be good, and a few bad images are additional kinds of images.
 FOOLED = {
     "digits": {"quality/precision_classifier": {"each image repeated"}, "diversity/vendi_score": {"noise", "negatives", "grey blobs"}},
     "fashion-mnist": {
@@ -175,18 +175,18 @@ def planted(name: str) -> Planted:
 
 @cache
 def judge(name: str, samples: int = 0) -> Evaluator:
-    """For verdicts: no standard errors."""
+    """Return an evaluator for verdicts, without standard errors."""
     return Evaluator(DATASETS.get(name), samples=samples, errors=False)
 
 
 def verdict(evaluator: Evaluator, images: Tensor) -> float:
-    """The verdict alone, the rest unmeasured."""
+    """Return the verdict on collapse without other metrics."""
     with limited_threads(1):
         return evaluator._evidence(images).value(COLLAPSE)
 
 
 def check(found: float, documented: str, *, noise: float, key: str = "") -> None:
-    """Within 2 %, or the noise of measuring: other processors round differently, and near 0 that is more."""
+    """Check that a value equals the documented one within 2 % or the noise, because processors round differently."""
     if documented == "–":
         assert math.isnan(found)
     else:
@@ -194,7 +194,7 @@ def check(found: float, documented: str, *, noise: float, key: str = "") -> None
 
 
 def expected(name: str, key: str, failure: str) -> str:
-    """What the table says."""
+    """Return the expected change of a metric from the table."""
     words = {**TABLE, **(ONLY_FASHION if name == "fashion-mnist" else {})}[key].split()
     word = words[[each.name for each in FAILURES].index(failure)]
     return OTHERWISE.get((key, failure), word) if name == "fashion-mnist" else word
@@ -264,7 +264,7 @@ def test_noise_and_blobs_are_no_collapse_and_alone_are_not_judged(
 
 @pytest.mark.parametrize("name", DATA)
 def test_five_classes_or_fewer_are_collapse_and_more_are_not_whichever_they_are(name: str) -> None:
-    """All 1,022 ways to keep some of ten classes. What decides is known of each image by itself: only duplicates depend on the others."""
+    """The verdict is right for all 1,022 subsets of ten classes, without duplicates."""
     evaluator = judge(name)
     train = evaluator.dataset.split("train")
     assert train.labels is not None

@@ -1,4 +1,4 @@
-"""The real side: each part measured once, stored, and read back bit for bit."""
+"""Statistics of real images. Each part is measured once, cached, and read bit for bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTS = {"test-classifier", "test-pixels", "neighbours-classifier", "training-cl
 
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder."""
+    """Return an empty cache folder."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path))
     return tmp_path
 
@@ -81,10 +81,10 @@ def test_shares_of_modes() -> None:
     shares = stacked.mode_shares
     assert shares.shape == (1000,)
     assert shares.sum() == pytest.approx(1.0)
-    assert shares.min() > 0.0005  # digits come in about equal shares
+    assert shares.min() > 0.0005  # the digits have about equal shares
 
 
-# The modules that define the cached statistics, and their hash. A changed definition needs a new `real_statistics.VERSION`, or old files are read.
+# The modules that define the cached statistics, and their hash. A changed definition needs a new `real_statistics.VERSION`.
 SOURCES = ("ndb", "neighbours")
 CACHED = {"version": 4, "code": "87aab0073bde"}
 
@@ -98,7 +98,7 @@ def test_a_changed_definition_needs_a_new_version() -> None:
 
 
 def _without_words(tree: ast.Module) -> ast.Module:
-    """A module without its docstrings, which change nothing."""
+    """Return a module without its docstrings, which do not change the statistics."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

@@ -1,4 +1,4 @@
-"""The radial power spectrum: against numpy from the definition, and against closed forms."""
+"""The radial power spectrum, compared with its definition in numpy and with closed forms."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ HIGH = f"{SPECTRUM}_high"
 
 
 def random_images(n: int, *shape: int, sd: float = 40.0, seed: int = 0) -> Tensor:
-    """White noise around mid-grey."""
+    """Return white noise around mid-grey."""
     noise = torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
     return (127 + sd * noise).round().clamp(0, 255).to(torch.uint8)
 
 
 def wave(side: int, cycles: int, amplitude: float) -> Tensor:
-    """One image of a horizontal cosine."""
+    """Return one image of a horizontal cosine."""
     x = torch.arange(side) / side
     return (127 + amplitude * torch.cos(2 * math.pi * cycles * x)).round().to(torch.uint8).expand(1, 1, side, side)
 
 
 def by_definition(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The power of one image [H, W] in each ring, from the whole plane of frequencies."""
+    """Return the power of one image [H, W] in each ring, from the whole plane of frequencies."""
     height, width = image.shape
     power = np.abs(np.fft.fft2(image)) ** 2 / (height * width)
     y, x = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
@@ -48,14 +48,14 @@ def test_equals_the_definition(shape: tuple[int, int, int]) -> None:
 
 def test_white_noise_has_its_variance_everywhere() -> None:
     found = spectra(random_images(400, 1, 28, 28, sd=30.0)).double().mean(dim=0)
-    assert len(found) == 20  # up to the corners: 14 √2 cycles
+    assert len(found) == 20  # the corners have 14 √2 cycles
     torch.testing.assert_close(found, torch.full((20,), 900.0 + ROUNDING, dtype=torch.float64), rtol=0.03, atol=0)
 
 
 def test_a_wave_has_power_in_its_ring_alone() -> None:
     found = spectra(wave(32, 5, 100.0))[0]
     ring = rings(32, 32)[:, 4]  # 5 cycles
-    frequencies = round(2 / float(ring.max()))  # of the whole plane: a column counts twice, and half of its weight is one frequency
+    frequencies = round(2 / float(ring.max()))  # in the whole plane, where most columns occur twice
     assert found[4] == pytest.approx(2 * 100.0**2 * 32 * 32 / 4 / frequencies, rel=0.01)
     assert found[[0, 1, 2, 3]].sum() + found[5:].sum() < 0.01 * found[4]
 
@@ -65,7 +65,7 @@ def test_the_log_ratio_of_louder_images_is_known() -> None:
     torch.testing.assert_close(
         log_ratios(generated, real), torch.full((9,), math.log((4 + ROUNDING) / (1 + ROUNDING)), dtype=torch.float64)
     )
-    assert log_ratios(torch.zeros(9), torch.zeros(9)).tolist() == [0.0] * 9  # constant images beside constant images
+    assert log_ratios(torch.zeros(9), torch.zeros(9)).tolist() == [0.0] * 9  # constant images on both sides
 
 
 def test_the_highest_third_is_rounded_up() -> None:
@@ -79,14 +79,14 @@ def test_images_of_one_pixel_have_no_spectrum() -> None:
 
 
 def test_known_noise_gives_the_known_value() -> None:
-    """Noise adds its variance to the power: log((P + σ²) / P), where images have room for it."""
+    """Noise adds its variance to the power, so the value is log((P + σ²) / P) if no pixel is clipped."""
     dataset = DATASETS.get("digits")
     images = reference_images(dataset)
     evaluator = Evaluator(dataset, metrics=[SPECTRUM, HIGH])
     values = evaluator.full(images).values
     assert values[SPECTRUM] < 5 * values[f"{SPECTRUM}{SE}"] < 0.2
     real = spectra(dataset.split("test").data).double().mean(dim=0)
-    middling = (images.float() / 2 + 64).round()  # a quarter of the power, away from black and white
+    middling = (images.float() / 2 + 64).round()  # a quarter of the power, without values near black or white
     noise = 12 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     found = evaluator.full((middling + noise).round().to(torch.uint8)).values
     own = spectra(middling.to(torch.uint8)).double().mean(dim=0) + 144

@@ -1,4 +1,4 @@
-"""The two-sample test: against scikit-learn's neighbours in the union of both sides, and against what is known without them."""
+"""The two-sample test, compared with scikit-learn's neighbours in the union of both sides and with closed forms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def normal(n: int, d: int = 6, seed: int = 0) -> Tensor:
 
 
 def sides(generated: Tensor, real: Tensor) -> tuple[float, float]:
-    """The accuracy of either side, by the code."""
+    """Return the accuracies of generated and of real rows by the tested functions."""
     found, m = find_neighbours(real), min(len(generated), len(real))
     chosen = compared(found, len(generated))
     none = torch.zeros(0, len(generated))
@@ -34,7 +34,7 @@ def sides(generated: Tensor, real: Tensor) -> tuple[float, float]:
 
 
 def by_scikit_learn(generated: Tensor, real: Tensor) -> tuple[float, float]:
-    """The same of all rows of both sides, from the neighbours of each row among all others."""
+    """Return both accuracies by scikit-learn, from the nearest neighbour of each row among all others."""
     union, labels = torch.cat([generated, real]).numpy(), torch.arange(len(generated) + len(real)) < len(generated)
     nearest = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(union).kneighbors(union, return_distance=False)[:, 1]
     right = (labels[torch.from_numpy(nearest)] == labels).double()
@@ -67,7 +67,7 @@ def test_one_distribution_gives_a_half_on_both_sides() -> None:
 def test_the_sides_distinguish_collapse_from_misfit() -> None:
     crowded, few = sides(0.85 * normal(1000, d=32, seed=1), normal(1000, d=32))
     assert crowded > 0.75
-    assert few < 0.4  # most real images have a generated one, nearer to the middle, in front of the next real one
+    assert few < 0.4  # the nearest neighbour of most real images is a generated one
     assert sides(normal(1000, seed=1) + 50, normal(1000)) == (1.0, 1.0)
 
 
@@ -97,7 +97,7 @@ def test_half_samples_of_an_evaluation(n: int) -> None:
     add_half_samples(evidence, 5)
     features, real = evidence.main.features.double(), evaluator._real.features_of("classifier").features.double()
     rows = compared(find_neighbours(real), n).rows
-    assert accuracies(evidence) == pytest.approx(by_scikit_learn(features, real[rows]), abs=2.5 / n)  # float32 flips near-ties
+    assert accuracies(evidence) == pytest.approx(by_scikit_learn(features, real[rows]), abs=2.5 / n)  # float32 reorders near-ties
     for half in evidence.half_samples:
         assert accuracies(half) == pytest.approx(by_scikit_learn(features[half.rows], real[rows]), abs=2.5 / n)
     together, generated, of_real = (evidence.value(key) for key in KEYS)

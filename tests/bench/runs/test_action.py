@@ -13,7 +13,7 @@ OURS = Checkpoint(run_id="a", curve_protocol="q")
 
 
 def recorded(status: str, run_id: str = "a", *, metrics: bool = True, **tags: str) -> Any:
-    """Return a run as MLflow does."""
+    """Return a fake run with the fields of MLflow's runs."""
     found = {"status": status, "protocol": "p", "curve_protocol": "q", "owner": "host:1", **tags}
     return SimpleNamespace(
         info=SimpleNamespace(run_id=run_id), data=SimpleNamespace(tags=found, metrics={"train/loss_d": 1.0} if metrics else {})
@@ -45,7 +45,7 @@ def test_a_finished_run_of_another_protocol_is_scored() -> None:
     assert action_for(recorded("running", protocol="old"), pending={"a": "finished"}) == (
         "skip",
         "a",
-    )  # its weights are not in the store yet
+    )  # the run's weights are not in the store yet
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running"])

@@ -1,4 +1,4 @@
-"""Resolution of `auto`: by one benchmark, and the same for all runs of an experiment."""
+"""Resolution of `auto` by one benchmark, with the same choice for all runs of an experiment."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Cache folder of this test, with the real choice of this machine."""
+    """Return the cache folder of this test, and restore the function that measures this machine."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(auto, "choice_of_cpu", choice_of_cpu)
     return tmp_path / "cache"
 
 
 def means(monkeypatch: pytest.MonkeyPatch, choice: Choice) -> None:
-    """Set the result of the benchmark."""
+    """Set the choice that the benchmark returns."""
     monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: choice)
 
 
@@ -53,12 +53,12 @@ def test_resolve_leaves_no_auto(no_gpu, monkeypatch):
     means(monkeypatch, FAST)
     config = resolve(config_for("dcgan"))
     assert (config.dataset, config.device, config.precision, config.memory_format) == ("digits", "cpu", "bf16", "contiguous")
-    assert len(config.fingerprint(data_digest="any")) == 16, "a resolved configuration has a fingerprint"
+    assert len(config.fingerprint(data_digest="any")) == 16, "the fingerprint must have 16 characters"
     assert resolve(config) == config
 
 
 def test_given_values_are_never_measured_or_changed(no_gpu, monkeypatch):
-    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: pytest.fail("measured"))
+    monkeypatch.setattr(auto, "choice_of_cpu", lambda *, save: pytest.fail("the processor was measured"))
     config = config_for("dcgan", {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu", "threads": 2})
     assert resolve(config) == config
 
@@ -164,7 +164,7 @@ def test_this_processor_is_measured():
 def test_a_processor_is_measured_once(cached: Path, monkeypatch):
     monkeypatch.setattr(auto, "measure_choice", lambda: FAST)
     assert choice_here("cpu") == FAST
-    monkeypatch.setattr(auto, "measure_choice", lambda: pytest.fail("measured again"))
+    monkeypatch.setattr(auto, "measure_choice", lambda: pytest.fail("the processor was measured again"))
     assert choice_here("cpu") == FAST
     assert choice_here("cpu", save=False) == FAST
 
@@ -226,7 +226,7 @@ def test_an_experiment_chooses_once(uri: str, tmp_path: Path, monkeypatch, caplo
     assert chosen(again) == ("fp32", "channels_last")
     assert [action.kind for action in again.actions] == ["skip"]
     assert "chosen on" not in caplog.text
-    assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "a given value has priority"
+    assert chosen(execution_plan(uri, tmp_path, precision="bf16")) == ("bf16", "channels_last"), "a given value must have priority"
 
 
 def test_planning_records_nothing(uri: str, tmp_path: Path, monkeypatch):
@@ -296,7 +296,7 @@ def test_the_most_frequent_value_of_each_setting_is_chosen(uri: str, monkeypatch
     means(monkeypatch, FAST)
     earlier(uri, precision="fp32", given=("memory_format",))
     found = Auto(uri, "small")("cpu")
-    assert (found.precision, found.memory_format) == ("fp32", "contiguous"), "the memory format is known from the benchmark only"
+    assert (found.precision, found.memory_format) == ("fp32", "contiguous"), "the memory format must come from the benchmark"
     for precision in ("bf16", "bf16"):
         earlier(uri, precision=precision)
     found = Auto(uri, "small")("cpu")

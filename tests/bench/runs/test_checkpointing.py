@@ -1,4 +1,4 @@
-"""The last two checkpoints: saving and loading them, and the points that may be sent."""
+"""The last two checkpoints of a run, and the points that may be sent."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_both_checkpoints_unchanged(checkpoints: CheckpointSt
 
 
 class Log:
-    """Fake of the log of a run: the number of points, and of those that may be sent."""
+    """Fake of the log of a run, with the numbers of all points and of points that may be sent."""
 
     def __init__(self, *, resumed: bool = False) -> None:
         self.position, self.sendable, self.full, self.resumed = 0, 0, False, resumed
@@ -179,7 +179,7 @@ def test_a_checkpoint_is_due_after_the_interval_or_a_hundred_times_its_duration(
 
     def sending(points: int) -> None:
         nonlocal now
-        now += 50.0  # does not count for the checkpoint
+        now += 50.0  # not part of the duration of the checkpoint
 
     log.allow_points = sending  # type: ignore[method-assign]
     for started in (130.0, 1000.0):

@@ -1,4 +1,4 @@
-"""Fuzzing of checkpoints: a damaged one is never loaded, and an intact one is not lost."""
+"""Fuzzing of checkpoints. A damaged checkpoint is never loaded, and an intact one is not lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def identity(state: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def stopped(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
-    """Folder with a store and the checkpoints of a stopped run, and its result."""
+    """Return the folder with the store and the checkpoints of an interrupted run, and its result."""
     folder = tmp_path_factory.mktemp("stopped")
     shutil.copy(migrated_store, folder / "mlflow.db")
     calls = iter(range(10**6))
@@ -43,7 +43,7 @@ def stopped(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.fixture(scope="module")
 def good(stopped: tuple[Path, RunResult]) -> bytes:
-    """Content of a checkpoint of a real run."""
+    """Return the content of a checkpoint of a real run."""
     (path,) = stopped[0].rglob("state.safetensors")
     return path.read_bytes()
 
@@ -102,7 +102,7 @@ JSON = st.recursive(
 
 @st.composite
 def headers(draw: st.DrawFn, content: bytes) -> bytes:
-    """Strategy for a file whose header does not match its data."""
+    """Draw a file whose header does not match its data."""
     header, rest = parts(content)
     names = [name for name in header if name != "__metadata__"]
     name, other = draw(st.sampled_from(names)), draw(st.sampled_from(names))
@@ -187,7 +187,7 @@ ODD_STATES: dict[str, Any] = {
     "odd", [pytest.param(name, marks=() if name in ("no trainer", "another run") else pytest.mark.slow) for name in ODD_STATES]
 )
 def test_a_run_with_an_intact_checkpoint_of_another_run(odd: str, stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
-    """The run fails in one line, or restarts. The next call finishes it."""
+    """The run fails with a reason of one line or restarts, and the next call finishes the run."""
     shutil.copytree(stopped[0], tmp_path / "work")
     uri, context = f"sqlite:///{tmp_path}/work/mlflow.db", small.context(f"sqlite:///{tmp_path}/work/mlflow.db", tmp_path / "work" / "runs")
     (path,) = (tmp_path / "work").rglob("state.safetensors")
@@ -207,7 +207,7 @@ def timeless(result: RunResult) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a_stopped_run_with_every_file_damaged_once(stopped: tuple[Path, RunResult], tmp_path: Path) -> None:
-    """Each run resumes or restarts, and has the numbers of an undisturbed run."""
+    """Each run resumes or restarts, and has the values of an uninterrupted run."""
     wanted = run(small.config(), small.context(f"sqlite:///{stopped[0]}/mlflow.db", tmp_path / "whole", "whole"))
     names = ("state.safetensors", "state-before.safetensors", "both", "claim.json")
     for name in names:

@@ -1,4 +1,4 @@
-"""Health flags: planted problems are flagged with their start, and healthy runs have no flags."""
+"""Health flags. Planted problems have a flag with their start, and healthy runs have no flags."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_d_too_strong_starts_at_the_first_such_window() -> None:
 
 
 def test_d_too_strong_depends_on_probabilities_only() -> None:
-    assert found(run(loss_d=lambda i: -0.3)) == []  # f-GAN's Jensen-Shannon at balance: cross-entropy - log 4
+    assert found(run(loss_d=lambda i: -0.3)) == []  # the Jensen-Shannon loss of f-GAN at balance is cross-entropy - log 4
     assert found(run(**confident(lambda i: True), loss_d=lambda i: 2.3)) == [(D_TOO_STRONG, 1000)]  # with the loss of a classifier added
     assert found(run(p_real=lambda i: 1.0, p_fake=lambda i: 0.0)) == [(D_TOO_STRONG, 1000)]
     assert found(run(p_real=lambda i: 0.0, p_fake=lambda i: 1.0)) == [(G_TOO_STRONG, 1000)]
@@ -64,10 +64,10 @@ def test_nine_points_are_too_few_for_a_flag() -> None:
 
 def test_a_generator_gradient_that_vanishes_relative_to_its_start() -> None:
     assert found(run(grad_norm_g=lambda i: 1e-6)) == []  # small from the start
-    # Halved at every point i = 0, 1, ...: the median of ten is 1.5 * 0.5^(i - 4) of the first. It is under 2 % from i = 11.
+    # The norm halves at every point i. The median of ten is 1.5 * 0.5^(i - 4) of the first, which is under 2 % from i = 11.
     assert found(run(grad_norm_g=lambda i: 500.0 * 0.5**i)) == [(VANISHING, 1200)]
     assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 10.1)) == []
-    assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 9.9)) == [(VANISHING, 2600)]  # most of ten from point 26
+    assert found(run(grad_norm_g=lambda i: 500.0 if i < 20 else 9.9)) == [(VANISHING, 2600)]  # most of the last ten are small
     assert found(run(grad_norm_g=lambda i: 0.0)) == [(VANISHING, 1000)]
 
 

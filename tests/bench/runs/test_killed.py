@@ -24,7 +24,7 @@ from bench.training.checkpoints import CheckpointStore, checkpoints_of
 
 
 class Death(BaseException):
-    """Simulated kill of the process: nothing catches it or cleans up."""
+    """Simulated kill of the process, which no code catches."""
 
 
 def often(uri: str, folder: Path, suite: str = "small", **more: object) -> RunContext:
@@ -195,7 +195,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
     "status", ["interrupted", "failed", *(pytest.param(status, marks=pytest.mark.slow) for status in ("diverged", "pruned"))]
 )
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    """It also holds for runs without a checkpoint."""
+    """The journal stores every end before it is sent, also for runs without a checkpoint."""
 
     def stop(progress: RunProgress) -> None:
         if status in ("interrupted", "failed") and progress.images >= 500:
@@ -228,7 +228,7 @@ def test_a_finished_run_keeps_only_its_last_checkpoint(uri: str, tmp_path: Path)
 
 @pytest.mark.slow
 def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later points are not sent: the process that resumes from that checkpoint logs them again."""
+    """Later points are not sent, because the process that resumes from that checkpoint logs them again."""
     context = often(uri, tmp_path / "runs")
 
     def away(*_: object) -> None:
@@ -253,7 +253,7 @@ def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str,
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
-    """After Ctrl-C twice, points after the newest checkpoint are not sent: the resumed run logs them again."""
+    """Points after the newest checkpoint are not sent, because the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 400)
 
@@ -274,7 +274,7 @@ def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
 def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
 ) -> None:
-    """The run has no checkpoint, or one from before the disk was full."""
+    """The resumed run logs each point once, without a checkpoint or with one from before the disk was full."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -355,7 +355,7 @@ def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_p
 
 @pytest.mark.slow
 def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
-    """Points after its checkpoint are not sent when it is recorded as failed: the resumed run logs them again."""
+    """The failed run sends no points after its checkpoint, because the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])

@@ -1,4 +1,4 @@
-"""The run lock: a second process waits or skips the run, a stale lock is taken over, and a holder that lost it stops writing."""
+"""The run lock. A second process waits or skips the run, or takes over a stale lock."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> N
 
 
 def test_the_lock_of_a_process_whose_id_is_reused_is_taken_over_at_once(tmp_path: Path) -> None:
-    """After the restart of a container, host name and process id may be those of the contender."""
+    """A process takes over a lock with its own host name and process id, as after the restart of a container."""
     file = tmp_path / "fingerprint" / lock_module.FILE
     with run_lock([file], give_up=at_once):
         lines = dict(line.split("=", 1) for line in file.read_text().splitlines()[1:])
@@ -285,7 +285,7 @@ def test_a_run_finished_from_another_folder_is_recorded(uri: str, tmp_path: Path
     ("uri", "owner", "ours", "elsewhere"),
     [
         ("http://host", "another:7", (), True),
-        ("http://host", "another:7", ("r",), False),  # its process shared this folder, whose lock the caller holds
+        ("http://host", "another:7", ("r",), False),  # the owner used this folder, whose lock the caller holds
         ("http://host", f"{socket.gethostname()}:7", (), False),
         ("http://host", "", (), False),
         ("sqlite:////tmp/mlflow.db", "another:7", (), False),  # the lock is beside the store
@@ -327,7 +327,7 @@ def test_a_run_that_loses_its_lock_writes_nothing_more(uri: str, tmp_path: Path)
 def test_a_process_that_lost_the_lock_before_the_start_does_not_change_the_store(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process takes over and finishes the run while this one builds its networks."""
+    """This process does not change a run that another process finishes while this one builds its networks."""
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     prepare = run_module.prepare
@@ -361,7 +361,7 @@ def test_a_read_only_cache_only_leaves_out_the_second_marker_of_a_server(
 
 @pytest.mark.slow
 def test_a_suite_waits_for_the_run_of_another_process(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite trains the other runs first. The other process dies meanwhile, so the suite trains its run, too."""
+    """The suite trains the other runs first. Then the other process is dead, so the suite trains its run, too."""
     monkeypatch.setattr("bench.scheduling.executor.POLL_SECONDS", 0.05)
     fingerprint = small.execute(uri, tmp_path / "first", seeds=1, only="dcgan").actions[0].fingerprint
     store.connect(uri).delete_run(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())

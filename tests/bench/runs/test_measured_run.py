@@ -1,4 +1,4 @@
-"""Records of the evaluations of a run, by the kind of its data: points, evidence and pictures."""
+"""Records of the evaluations of a run, for each kind of data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_run_is_measured_by_the_metrics_of_its_data(
     assert [key for key in measured if not key.endswith(SE)] == evaluator.keys
     assert row["headline"] == evaluator.headline
     assert math.isfinite(result.values[evaluator.headline])
-    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the evaluation point in the middle and the end
+    assert len(found.curves.query(f"key == '{evaluator.headline}'")) == 2  # the evaluation point in the middle, and the end
     assert set(found.curves[found.curves["key"].str.endswith(SE)]["images"]) == {found.curves["images"].max()}
 
     evidence = found.read_json(result.run_id, results.EVIDENCE) or {}
@@ -103,7 +103,7 @@ def test_an_unlabelled_run_is_measured_by_pixels(uri: str, tmp_path: Path) -> No
 
 
 class Sixteen:
-    """Fake optional extractor without weights: random projections of the pixels."""
+    """Fake optional extractor that returns random projections of the pixels."""
 
     name = INCEPTION
     weights_hash = "sixteen"
@@ -188,7 +188,7 @@ def test_measuring_the_real_examples_is_on_no_clock(uri: str, tmp_path: Path, mo
     at_marks: list[list[str]] = []
     result = run(small.config(), small.context(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
     assert result.status == "finished"
-    assert at_marks[-1] == ["digits-test-classifier"], "only the headline is measured at an evaluation point"
+    assert at_marks[-1] == ["digits-test-classifier"], "an evaluation point must measure the headline only"
     assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
     assert result.values["perf/evaluate_seconds"] < HOUR
     assert result.values["perf/train_seconds"] < HOUR

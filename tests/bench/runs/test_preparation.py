@@ -1,4 +1,4 @@
-"""Preparation of a run: configurations that are refused, and the random streams of a run."""
+"""Preparation of a run, errors for invalid configurations, and random streams."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STREAMS = ("init", "data", "noise")
 
 
 def streams(seed: int, vary: str) -> dict[str, bytes]:
-    """Return what each random stream decides: first weights, first batch, and the state of the generators of noise and dropout."""
+    """Return the initial weights, the first batch and the noise states, each by the name of its random stream."""
     settings = {"dataset": "digits", "device": "cpu", "precision": "fp32", "memory_format": "contiguous", "recipe.width": 4}
     trainer = prepare(config_for("dcgan", settings | {"seed": seed, "vary": vary})).trainer
     state = trainer.state_dict()

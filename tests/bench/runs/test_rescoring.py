@@ -1,4 +1,4 @@
-"""Rescoring of a recorded run: the same protocol changes nothing, and another one replaces only its own metrics."""
+"""Rescoring of a recorded run. Another evaluation protocol replaces only its own metrics, and the same one changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 @pytest.fixture
 def run_id(uri: str, tmp_path: Path) -> str:
-    """Id of a finished run with an evaluation in the middle."""
+    """Return the id of a finished run with an evaluation point in the middle of training."""
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
@@ -111,7 +111,7 @@ def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -
     assert len(headline_curve(before, run_id)) == 2
     assert (
         headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
-    )  # the evaluation in the middle was by the old protocol
+    )  # the point in the middle has the old evaluation protocol
     assert after.runs.set_index("run_id").loc[run_id, f"best/{HEADLINE}"] == 12.5
     rest = [unmeasured(before, run_id), unmeasured(after, run_id)]
     pd.testing.assert_frame_equal(*rest)
@@ -134,7 +134,7 @@ def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri
     stored = pd.read_parquet(other.artifact(run_id, path) or Path())
     assert stored[["key", "value"]].to_numpy().tolist() == [[HEADLINE, middle]]
     third = again(run_id, uri, samples=60)
-    assert histories(third, run_id) == [path]  # the second protocol had no such points
+    assert histories(third, run_id) == [path]  # the second evaluation protocol had no such points
     back = again(run_id, uri)
     assert headline_curve(back, run_id).equals(headline_curve(before, run_id))
     assert back.curves.query(f"run_id == '{run_id}'")["images"].is_monotonic_increasing
@@ -147,7 +147,7 @@ def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri
 def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = headline_curve(load(uri, ("small",)), run_id)
     send = delivery.send
-    for write in (1, 2, 6, 9):  # among the first writes, about the curve, and between the curve and the protocol
+    for write in (1, 2, 6, 9):  # at the first writes, at the curve, and between the curve and protocol.json
         for samples, points in ((100, 1), (0, 2)):
             countdown = iter(range(write, 0, -1))
 
@@ -277,7 +277,7 @@ def test_a_run_on_points_is_measured_again(uri: str, tmp_path: Path) -> None:
     other = again(ended.run_id, uri, samples=100)
     assert set(values_of(other, ended.run_id)) == set(values_of(before, ended.run_id))
     assert len((other.read_json(ended.run_id, results.EVIDENCE) or {})["points"]) == 100
-    assert len(histories(other, ended.run_id)) == 1  # the evaluation in the middle, by its own headline
+    assert len(histories(other, ended.run_id)) == 1  # the point in the middle, with its own headline
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One run and its records, after any end."""
+"""One run and its records, for every status."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     assert found.read_json(result.run_id, results.ENVIRONMENT)["threads"] == 1
     evidence = found.read_json(result.run_id, results.EVIDENCE)
     assert {key for key in metrics if math.isnan(result.values[key])} == set(evidence["reasons"])  # every NaN has a reason
-    assert "diversity/path_length" not in evidence["reasons"]  # a run has its generator
+    assert "diversity/path_length" not in evidence["reasons"]  # the generator of a run is available
     assert sum(evidence["class_share"]["generated"]) == pytest.approx(1)
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
     for picture in (results.FINAL_GRID, results.INTERPOLATION, results.NEAREST):
@@ -75,9 +75,9 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     assert progress[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
     files = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can extend the state
+    assert files == {"state.safetensors", "metrics.jsonl"}  # a longer run can extend this checkpoint
     logged = [json.loads(line) for path in (tmp_path / "runs").rglob("metrics.jsonl") for line in path.read_text().splitlines()]
-    assert sum(len(line) - 2 for line in logged) == len(curves)  # each point, without images and seconds
+    assert sum(len(line) - 2 for line in logged) == len(curves)  # all values except images and seconds
     assert {line["images"] for line in logged} == set(curves["images"])
 
 
@@ -197,7 +197,7 @@ def test_a_resumed_run_keeps_the_headline_it_began_with(uri: str, tmp_path: Path
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
-    """It holds for training, evaluations, pictures and latents, because torch's default for convolutions is TF32."""
+    """The setting applies to training, evaluations, pictures and latents, because torch's default for convolutions is TF32."""
     modes: dict[bool, set[tuple[str, bool]]] = {True: set(), False: set()}
 
     def look(module: torch.nn.Module, inputs: object) -> None:
@@ -232,7 +232,7 @@ def test_a_crash_is_recorded_as_failed(uri: str, tmp_path: Path, monkeypatch: py
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list whose only item counts the rounds trained from now on."""
+    """Return a list whose only item is the number of later training rounds."""
     rounds, round_ = [0], Trainer.round
 
     def counting(self: Trainer, **named: bool) -> None:
@@ -294,7 +294,7 @@ def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp
 
 
 def test_networks_that_cannot_be_built_are_one_failed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device may be out of memory. The run fails and the others continue, with one worker or several."""
+    """If a device is out of memory, its run fails and the other runs continue."""
     errors, init = [True], Trainer.__init__
 
     def out_of_memory(self: Trainer, **named: Any) -> None:
@@ -325,7 +325,7 @@ def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tm
 
 
 def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run in the store is lost. A new one gets the whole curve from the checkpoint."""
+    """If the store has lost the run, a new run gets the whole curve from the checkpoint."""
     run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
@@ -375,7 +375,7 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
 
 
 def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
-    # k = 5 with batches of 64: 320 images for each update of G.
+    # With k = 5 and batches of 64, each update of G uses 320 images.
     by_updates = small.config("wgan", **{"budget.generator_updates": 4})
     updates = run(by_updates, small.context(uri, tmp_path))
     by_images = run(small.config("wgan", **{"budget.images": 1280}), small.context(uri, tmp_path))
@@ -448,13 +448,13 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     extended = extension(uri, tmp_path, base, longer)
     straight = run(longer, small.context(uri, tmp_path / "straight", "straight"))
     assert timeless(extended) == timeless(straight)
-    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the clocks continue
+    assert extended.values["perf/evaluate_seconds"] > marks_seconds > 0  # the extended run adds to the recorded times
     rows = loaded(uri).runs.set_index("run_id")
     assert rows.loc[extended.run_id, "extends"] == base.run_id
     assert rows.loc[extended.run_id, "lineage"] == rows.loc[base.run_id, "lineage"]
     curves, end = loaded(uri).curves, config.budget.images
     mine, theirs = (curves[(curves["run_id"] == run_id) & (curves["key"] == "train/loss_d")] for run_id in (extended.run_id, base.run_id))
-    assert mine["images"].min() == theirs["images"].min()  # the whole curve
+    assert mine["images"].min() == theirs["images"].min()  # the extended run has the whole curve
     assert mine["images"].is_unique
     assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {HEADLINE}
 

@@ -1,4 +1,4 @@
-"""Resources of runs: workers that fit, refused requests, and checks of nodes."""
+"""Resources of runs, numbers of workers, and checks of nodes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_workers_fill_the_cores(machine: Any, cores: int, threads: int, expected
     ],
 )  # fmt: skip
 def test_workers_fill_the_scarcest_resource(machine: Any, given: dict[str, float], expected: int) -> None:
-    """No run shares two GPUs."""
+    """The scarcest resource limits the number of workers, and no run uses parts of two GPUs."""
     machine(8, gpus=2, memory_gb=16)
     assert Cluster(**given).resolved(threads=1, cuda=True).workers(None) == expected  # type: ignore[arg-type]
 
@@ -118,7 +118,7 @@ def test_workers_fill_the_live_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes(monkeypatch, {"CPU": 4, "memory": 8e9}, {"CPU": 7, "GPU": 2, "memory": 8e9})
     many = Cluster(address="auto", cpus=2, gpus=0)
     assert many.workers(None) == 5
-    assert many.workers(100) == 100  # the others wait
+    assert many.workers(100) == 100  # workers without free resources wait
     assert Cluster(address="auto", cpus=2, gpus=1).workers(None) == 2
     assert Cluster(address="auto", cpus=2, gpus=0, memory_gb=5).workers(None) == 2
     with pytest.raises(UserError, match="--workers takes 1 or more, not 0"):

@@ -1,4 +1,4 @@
-"""The estimate before a suite: every action has one, and a probe writes nothing."""
+"""The estimate before a suite. Every action has an estimate, and a probe writes nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_run_to_do_has_an_estimate_that_grows_with_its_budget(uri: str, tm
 
 
 def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The smallest networks are several times as fast, and the estimate would be wrong by that factor."""
+    """A probe uses the full networks, because the smallest ones are several times as fast."""
     probed: list[Work] = []
 
     def recording(config: RunConfig, built: Built | None = None) -> Work:
@@ -101,10 +101,10 @@ def test_networks_are_built_once_to_plan_and_once_to_run(uri: str, tmp_path: Pat
     monkeypatch.setattr(build, "_built", recording)
     planned = plan(small.SUITE, seeds=2)
     planned_execution = plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
-    assert sorted(built) == ["dcgan", "label-smoothed"]  # two seeds of each, checked and probed
+    assert sorted(built) == ["dcgan", "label-smoothed"]  # built once for the check and the probe of both seeds
     built.clear()
     run_suite(small.SUITE, planned_execution, uri=uri, folder=tmp_path / "runs", stop=never, display=Display())
-    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # the row `untrained` needs one, too
+    assert sorted(built) == ["dcgan"] * 3 + ["label-smoothed"] * 2  # one more for the reference row `untrained`
     built.clear()
     plan_execution(small.SUITE, planned, uri=uri, folder=tmp_path / "runs", workers=1)
     assert not built  # all runs are finished

@@ -1,4 +1,4 @@
-"""Jobs in this process, and in parallel in real workers."""
+"""Executors of jobs, in this process and in parallel workers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_killed_worker_stops_no_other_and_its_run_resumes(uri: str, tmp_path: 
     ]
     results = [result for _, result in executor.execute(jobs, workers=2, stop=never, update=kill_first)]
     assert [result.status for result in results] == ["finished", "finished"]
-    assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # in the same two runs
+    assert list(load(uri, ("small",)).runs["status"]) == ["finished", "finished"]  # the store has no other runs
     assert "killed (out of memory?): " in caplog.text
     assert "it resumes from its last checkpoint" in caplog.text
 

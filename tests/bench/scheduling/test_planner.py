@@ -31,7 +31,7 @@ def look(uri: str, folder: Path, **choice: object) -> ExecutionPlan:
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Function that changes the versions of the harness and of dcgan."""
+    """Return a function that changes the versions of the harness and of dcgan."""
 
     def change(results: int | None = None, variant: int | None = None) -> None:
         if results is not None:
@@ -90,7 +90,7 @@ def test_a_changed_version_is_reported_for_unfinished_runs_too(
     client = Lookup.of(uri, "small")._client_if_any
     assert client is not None
     client.set_tag(run.info.run_id, "status", status)
-    client.delete_tag(run.info.run_id, "variant_version")  # as in a run of an earlier version of the code
+    client.delete_tag(run.info.run_id, "variant_version")  # as in runs of earlier versions of the code
     versions(results=12)
     (action,) = look(uri, tmp_path, only="dcgan", seeds=1).actions
     assert action.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
@@ -131,7 +131,7 @@ def test_other_settings_and_other_seeds_are_simply_new(uri: str, tmp_path: Path,
     whys = [action.why for action in look(uri, tmp_path, only="dcgan", seeds=2).actions]
     assert whys == ["results version 11 -> 12", "new"]
     (measured,) = look(uri, tmp_path, only="dcgan", seeds=1, settings={"evaluation.samples": 50}).actions
-    assert measured.why == "results version 11 -> 12", "the evaluation protocol is not part of the training"
+    assert measured.why == "results version 11 -> 12", "a new evaluation protocol must not retrain the run"
 
 
 @pytest.mark.slow

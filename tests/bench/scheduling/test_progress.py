@@ -63,14 +63,14 @@ def test_the_remaining_time_combines_the_estimate_and_the_actual_speed(monkeypat
     jobs = [JOB.model_copy(update={"key": key}) for key in ("long", "short")]
     estimate = Estimate(seconds={"long": 900.0, "short": 100.0})
     work = Workload(jobs, 2, estimate)
-    assert work.seconds_left == pytest.approx(500)  # two at a time
+    assert work.seconds_left == pytest.approx(500)  # 1,000 seconds of work, two jobs at a time
     now[0] += 200.0
     work.set_share(jobs[0], 0.5)
     work.set_share(jobs[0], 0.2)  # a late message does not decrease the share
     assert work.done == pytest.approx(450)
-    assert 225 < work.seconds_left < 275  # about as expected
+    assert 225 < work.seconds_left < 275  # the speed is about as estimated
     now[0] += 600.0
-    assert work.seconds_left > 700  # slower than expected
+    assert work.seconds_left > 700  # the speed is lower than estimated
 
 
 def test_without_an_estimate_the_remaining_time_comes_from_the_completed_work() -> None:

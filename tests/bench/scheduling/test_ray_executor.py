@@ -40,11 +40,11 @@ def a_job(uri: str, folder: Path, key: str = "abc") -> RunJob:
 
 
 class RayError(Exception):
-    """As Ray's."""
+    """Fake of Ray's base class of errors."""
 
 
 class TaskError(RayError):
-    """As Ray's. The error of the task is its cause."""
+    """Fake of Ray's error of a failed task, which has the task's own error as its cause."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -52,11 +52,11 @@ class TaskError(RayError):
 
 
 class TaskCancelled(RayError):
-    """As Ray's."""
+    """Fake of Ray's error of a cancelled task."""
 
 
 class NodeDied(RayError):
-    """As Ray's."""
+    """Fake of Ray's error of a lost node."""
 
 
 class Task:
@@ -76,7 +76,7 @@ class Task:
 
 
 class NoRay:
-    """Fake of Ray that executes a task when the driver waits for it. The first tasks raise `deaths` instead."""
+    """Fake of Ray that executes a task when the driver waits for it. The first tasks raise the errors `deaths` instead."""
 
     exceptions = SimpleNamespace(
         RayError=RayError, RayTaskError=TaskError, TaskCancelledError=TaskCancelled, NodeDiedError=NodeDied, LocalRayletDiedError=NodeDied
@@ -180,7 +180,7 @@ def test_a_run_that_cannot_start_ends_no_other(uri: str, tmp_path: Path, monkeyp
     )
     with pytest.raises(UserError, match="the tracking store does not answer"):
         ended.extend(result.run_id for _, result in results)
-    assert ended == ["two"]  # running when "one" could not start; "three" never starts
+    assert ended == ["two"]  # "two" runs when "one" cannot start, and "three" never starts
 
 
 DIED = RayError("The worker died unexpectedly.\nCheck python-core-worker-*.log files.")
@@ -338,7 +338,7 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
     monkeypatch.setattr(classifier_training, "SEED", 1)
 
     def do(one: Job, *_: object) -> RunResult:
-        monkeypatch.setattr(classifier_training, "SEED", 2)  # on this node the result would differ
+        monkeypatch.setattr(classifier_training, "SEED", 2)  # a training on this node would give another classifier
         return replace(finished(one), run_id=extractor_for("classifier", DATASETS.get(one.dataset)).weights_hash)
 
     monkeypatch.setattr(RunJob, "do", do)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 @pytest.fixture
 def found(uri: str, tmp_path: Path) -> Results:
-    """Two finished runs of the small suite."""
+    """Return the results of two finished runs of the small suite."""
     small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
     return load(uri, ("small",))
 

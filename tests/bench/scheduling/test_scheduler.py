@@ -1,4 +1,4 @@
-"""The execution of suites: nothing is trained twice, nothing depends on the number of workers."""
+"""The scheduler of suites. It trains no run twice, and results do not depend on the number of workers."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def test_a_probe_changes_no_number(uri: str, tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_folder_that_cannot_be_created_is_an_error_before_any_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # it cannot detect every error
+    monkeypatch.setattr("bench.scheduling.scheduler.check_writable", lambda folder: None)  # the check cannot detect every error
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match=r"the folder .*/runs/small cannot be created: Not a directory"):
         small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
@@ -357,7 +357,7 @@ def test_a_deleted_experiment_of_reference_rows_stops_no_suite(uri: str, tmp_pat
     rows = client.get_experiment_by_name(REFERENCES)
     assert rows is not None
     client.delete_experiment(rows.experiment_id)
-    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # they are optional for a reader
+    assert set(load(uri, ("small",)).runs["kind"]) == {"run"}  # readers of results do not need reference rows
     outcome = small.execute(uri, tmp_path, seeds=1, only="dcgan")
     assert (outcome.skipped, len(outcome.results)) == (1, 0)
     assert caplog.text.count("restored the experiment 'references'") == 1

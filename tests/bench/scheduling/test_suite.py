@@ -74,7 +74,7 @@ def test_an_entry_runs_on_its_datasets_only() -> None:
 
     assert chosen() == [("digits", "ns-gan"), ("digits", "lsgan"), ("stacked-digits", "dcgan"), ("stacked-digits", "lsgan")]
     assert chosen(dataset="stacked-digits") == [("stacked-digits", "dcgan"), ("stacked-digits", "lsgan")]
-    assert chosen(dataset="fashion-mnist") == [("fashion-mnist", "lsgan")], "on another data set, what is for all"
+    assert chosen(dataset="fashion-mnist") == [("fashion-mnist", "lsgan")], "another dataset must get only the entries for all datasets"
     assert chosen(only="*s*gan", dataset="digits") == [("digits", "ns-gan"), ("digits", "lsgan")]
 
 
@@ -105,10 +105,10 @@ def test_built_in_suites_can_be_planned(name: str) -> None:
     suite = SUITES.get(name)
     runs = plan(suite)
     assert len(runs) == len(suite.seeds) * sum(entry.fits(dataset) for entry in suite.entries for dataset in suite.datasets)
-    assert all(set(entry.datasets or ()) <= set(suite.datasets) for entry in suite.entries), "an entry for a data set that never comes"
+    assert all(set(entry.datasets or ()) <= set(suite.datasets) for entry in suite.entries), "an entry names a dataset outside the suite"
     for dataset in suite.datasets:
         of_it = {(str(run.config.budget), run.config.evaluation) for run in runs if run.config.dataset == dataset}
-        assert len(of_it) == 1, "the same budget for all that are compared"
+        assert len(of_it) == 1, "the runs on one dataset differ in their budgets or evaluations"
 
 
 def test_quick_is_as_described() -> None:

@@ -1,4 +1,4 @@
-"""Jobs: their JSON for workers, and the record of a job whose worker died."""
+"""Jobs, their JSON for workers, and the records of jobs whose workers died."""
 
 from __future__ import annotations
 

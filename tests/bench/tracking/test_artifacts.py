@@ -1,4 +1,4 @@
-"""Artifacts, local or remote: downloaded files are deleted with the object that downloaded them."""
+"""Local and remote artifacts. Downloaded files are deleted with the object that downloaded them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Remote:
     def list_artifacts(self, run_id: str, folder: str) -> list[SimpleNamespace]:
         if "list" in self.broken:
             raise ConnectionError("502 Bad Gateway")
-        files = (self.roots[run_id] / folder).glob("*")  # none for a missing folder, as in MLflow's clients
+        files = (self.roots[run_id] / folder).glob("*")  # no files for a missing folder, as with MLflow's clients
         return [SimpleNamespace(path=str(PurePosixPath(folder) / file.name), is_dir=file.is_dir()) for file in files]
 
 
@@ -182,7 +182,7 @@ def test_results_are_not_loaded_if_the_store_cannot_read_an_artifact(uri: str, p
         load(uri, ("one",))
 
 
-@pytest.mark.slow  # an MLflow server
+@pytest.mark.slow  # starts an MLflow server
 def test_a_server_distinguishes_a_missing_artifact_from_an_unreadable_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     port = free_port()

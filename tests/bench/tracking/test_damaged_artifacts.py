@@ -1,4 +1,4 @@
-"""Damaged artifacts of a run: rescoring and the report name them in one line, or leave them out."""
+"""Damaged artifacts of a run. Rescoring and the report name them in one line or ignore them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.tracking.results import load
 from reports.build import build, write
 
 ARTIFACTS = (results.CONFIG, results.PROTOCOL, results.EVIDENCE, results.ENVIRONMENT, results.CURVES, results.WEIGHTS)
-SCORED = 5  # examples of half a second each
+SCORED = 5  # each example takes half a second
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
@@ -30,7 +30,7 @@ VALUE = st.recursive(
 
 @pytest.fixture(scope="module")
 def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run]]:
-    """Store with finished runs and reference rows, and all its runs."""
+    """Return the URI of a store with finished runs and reference rows, and all its runs."""
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(migrated_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -42,7 +42,7 @@ def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @st.composite
 def artifacts(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes]:
-    """Strategy for damaged artifacts of a run, or JSON with other values."""
+    """Draw damaged artifacts of a run, or JSON artifacts with other values."""
     found = {}
     for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True)):
         if name.endswith(".json") and draw(st.booleans()):

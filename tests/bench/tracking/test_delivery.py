@@ -1,4 +1,4 @@
-"""Delivery: a store that does not answer stops no run, and the pending writes arrive later."""
+"""Delivery of writes. A store that does not answer stops no run, and the pending writes arrive later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fi
 
 
 def answer(status: int) -> Response:
-    """Return a response of a server."""
+    """Return a server's response with a status code."""
     found = Response()
     found.status_code = status
     return found
@@ -63,7 +63,7 @@ class Flaky:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time of the delivery, as the only item of a list."""
+    """Return a list whose only item is the time of the delivery."""
     now = [1000.0]
     monkeypatch.setattr("bench.tracking.delivery.time.monotonic", lambda: now[0])
     return now
@@ -274,7 +274,7 @@ def test_a_run_that_the_store_refuses_is_logged_and_the_others_arrive(uri: str, 
     first, second = two_pending(uri, tmp_path / "runs")
     store.connect(uri).delete_run(first.run_id)
     deliver_earlier(tmp_path / "runs", uri)
-    assert "3 writes of dcgan seed 3 are pending: " in caplog.text  # its artifacts are files, which the store does not refuse
+    assert "3 writes of dcgan seed 3 are pending: " in caplog.text  # artifacts are files, so the store accepts them
     assert_complete(uri, second.run_id)
 
 
@@ -312,7 +312,7 @@ def test_a_permanently_refused_write_blocks_nothing_and_is_not_lost(
 
 
 def test_a_finished_run_that_the_store_refuses_is_not_trained_again(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run has ended even if its artifact store fails each time."""
+    """The finished run is recorded, although its artifact store fails at each call."""
     send = delivery.send
 
     def failing(client: Any, write: Write, file: Path | None) -> None:
@@ -360,7 +360,7 @@ def test_writes_lost_without_store_and_disk_are_logged_as_an_error(
 def test_a_holder_that_lost_the_run_lock_while_sending_acknowledges_nothing(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new lock holder may have written an artifact of the same path."""
+    """No write is acknowledged, because the new lock holder may have written an artifact of the same path."""
     log, _ = started(uri, tmp_path / "runs")
     lost = False
 
@@ -442,7 +442,7 @@ def test_a_journal_in_use_is_skipped(uri: str, tmp_path: Path) -> None:
 def test_a_run_resumes_though_its_store_refuses_the_writes_of_its_end(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
 ) -> None:
-    """Its checkpoint has all points. A run without a checkpoint restarts: none of its points was sent."""
+    """The run resumes from a checkpoint with all points. Without a checkpoint it restarts, because none of its points was sent."""
     whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     send, calls, away = delivery.send, iter(range(10**6)), [True]
 
@@ -522,7 +522,7 @@ def test_a_run_stopped_while_its_store_does_not_answer_resumes_bit_for_bit(
     assert curve(uri, resumed.run_id) == curve(uri, whole.run_id)
 
 
-@pytest.mark.slow  # an MLflow server, twice
+@pytest.mark.slow  # starts an MLflow server twice
 def test_a_server_killed_during_a_run(migrated_store: Path, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(migrated_store.read_bytes())
     port = free_port()

@@ -1,4 +1,4 @@
-"""Outboxes of versions before the journal: their writes are delivered once."""
+"""Outboxes of versions before the journal. Their writes are delivered once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def put(outbox: Path, number: int, kind: str, body: dict[str, Any], content: byt
 
 @pytest.fixture
 def outbox(uri: str, tmp_path: Path) -> Path:
-    """Outbox with writes of a run that is recorded as running."""
+    """Return an outbox with writes of a run that is recorded as running."""
     run_id = Tracker(uri, "small").start_run("r", {"kind": "run"}, {}).run_id
     found = tmp_path / "runs" / "small" / "0123456789abcdef" / "outbox" / run_id
     found.mkdir(parents=True)
@@ -49,7 +49,7 @@ def history(uri: str, outbox: Path) -> list[tuple[int, float, int]]:
 def test_all_writes_of_an_ended_run_arrive(uri: str, outbox: Path, tmp_path: Path) -> None:
     put(outbox, 6, "tags", {"tags": {"status": "finished", "reason": ""}})
     put(outbox, 7, "end", {"status": "FINISHED", "ms": 1900})
-    (outbox / "held").write_text("5 x")  # has no effect
+    (outbox / "held").write_text("5 x")  # this file has no effect
     (outbox / "refused").mkdir()
     (outbox / "00000004.json").rename(outbox / "refused" / "00000004.json")
     (outcome,) = deliver_pending(tmp_path / "runs", uri)

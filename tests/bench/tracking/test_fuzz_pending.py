@@ -1,4 +1,4 @@
-"""Fuzzing of journals and lock markers: only intact writes are sent, and no damage ends a process."""
+"""Fuzzing of journals and lock markers. Only intact writes are sent, and no damage stops a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"grids/final.png": b"picture", "curves.parquet": b"curves"}
 
 @pytest.fixture(scope="module")
 def pending_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a run with the journal of its end, of which every write is pending."""
+    """Return the folder of a run with the journal of its end, whose writes are all pending."""
     folder = tmp_path_factory.mktemp("run")
     journal = RunJournal(folder=folder, run_id="r", name="dcgan seed 0", store="http://host")
     journal.points += [(10, 1.0, "train/loss_d", 0.25, 5), (10, 1.0, "train/loss_g", math.nan, 5), (20, 2.0, "train/loss_d", 0.5, 6)]
@@ -48,7 +48,7 @@ def deliver(journal: RunJournal) -> list[tuple[str, bytes]]:
 
 @st.composite
 def damages(draw: st.DrawFn, files: dict[str, bytes]) -> dict[str, bytes | None]:
-    """Strategy for damaged or missing files of a folder."""
+    """Draw damaged or missing files of a folder."""
     names = draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3, unique=True))
     return {name: draw(st.none() | damaged(files[name])) for name in names}
 
@@ -103,7 +103,7 @@ PARTS = ("run_id", "name", "store", "points", "acknowledged", "artifacts", "tags
 
 @at_every_size
 def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: int, pending_run: Path, tmp_path: Path) -> None:
-    """The hashes are correct."""
+    """A file with correct hashes and wrong content is refused, or its writes are harmless."""
     whole = json.loads((pending_run / "end-r.json").read_bytes())["journal"]
 
     @fuzz(examples)
@@ -120,7 +120,7 @@ def test_an_intact_file_that_is_not_a_journal_is_refused_or_harmless(examples: i
     check()
 
 
-# Markers of run locks
+# Markers of run locks.
 
 
 @pytest.fixture

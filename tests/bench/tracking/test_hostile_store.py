@@ -1,4 +1,4 @@
-"""Names from a hostile tracking store: none leaves the chosen folder."""
+"""Names from a hostile tracking store. None leads out of the chosen folder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_paths_that_stay_in_the_folder(path: str) -> None:
 
 
 class HostileClient:
-    """Fake client of a remote store that lists given artifacts and returns any."""
+    """Fake client of a remote store that lists given artifacts and returns a file for any name."""
 
     def __init__(self, listed: list[str]) -> None:
         self._listed = listed
@@ -137,7 +137,7 @@ def test_outboxes_of_an_earlier_version(path: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a store that has one finished run."""
+    """Return the folder of a store that has one finished run."""
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(migrated_store, folder / "mlflow.db")
     small.execute(f"sqlite:///{folder}/mlflow.db", folder / "runs", seeds=1, only="dcgan")
@@ -198,7 +198,7 @@ def test_links_in_the_folder_of_a_report_are_not_followed(
 
 
 def test_a_list_of_pictures_that_names_others(recorded: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report removes pictures of the report before, but only in its own folder."""
+    """A report removes pictures of an earlier report in its own folder only."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{recorded}/mlflow.db")
     (tmp_path / "mine.png").write_text("mine")
@@ -250,7 +250,7 @@ def test_the_fingerprint_of_a_run_to_extend(fingerprint: str, uri: str, tmp_path
 
 
 def test_a_store_cannot_choose_the_folder_of_checkpoints(uri: str, tmp_path: Path) -> None:
-    """The folder has the name of a hash, for any names of dataset, variant and settings."""
+    """The name of the folder is a hash, for any names of dataset, variant and settings."""
     given = small.config()
     for digest in ("../../x", "/etc", "a\0b"):
         assert config.short_hash({"x": digest}).isalnum()

@@ -1,4 +1,4 @@
-"""The journal: it is saved as a whole or not at all, and acknowledged writes are not sent again."""
+"""The journal. It is saved as a whole or not at all, and acknowledged writes are not sent again."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def filled(folder: Path | None, *, ended: bool = True) -> RunJournal:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Folder of a run."""
+    """Return the folder of a run."""
     return tmp_path / "runs" / "small" / "fingerprint"
 
 
 def read(journal: RunJournal, write: Write) -> tuple[str, Any, bytes | None]:
-    """Return a write as the store gets it. Raises DamagedJournal."""
+    """Return a write as the store gets it, or raise DamagedJournal."""
     value = write.body[{"points": "points", "artifact": "path", "tags": "tags", "end": "ms"}[write.kind]]
     with journal.artifact_file(write) as file:
         assert file is None or file.name == Path(write.body["path"]).name
@@ -46,7 +46,7 @@ def read(journal: RunJournal, write: Write) -> tuple[str, Any, bytes | None]:
 def delivered(
     journal: RunJournal, points: int = 10**6, refuse: Callable[[Write], bool] = lambda _: False
 ) -> list[tuple[str, Any, bytes | None]]:
-    """Return the writes that a store gets, which refuses some."""
+    """Return the writes that a store gets if it refuses some of them."""
     sent = []
     while (write := journal.next_write(points)) is not None:
         if refuse(write):
@@ -74,7 +74,7 @@ def test_another_process_reads_the_pending_writes(folder: Path) -> None:
     journal = filled(folder)
     journal.save()
     for _ in range(2):
-        journal.acknowledge(journal.next_write(3) or pytest.fail("there is more"))
+        journal.acknowledge(journal.next_write(3) or pytest.fail("the journal has no next write"))
     journal.close()
     later = RunJournal.read(journal.file)
     assert (later.pending, later.end, later.store) == (2, journal.end, "http://host")
@@ -202,9 +202,9 @@ def test_a_damaged_artifact_is_never_sent(folder: Path, content: bytes | None) -
     if content:
         file.write_bytes(content)
     later = RunJournal.read(journal.file)
-    later.acknowledge(later.next_write(3) or pytest.fail("there is more"))
+    later.acknowledge(later.next_write(3) or pytest.fail("the journal has no next write"))
     with pytest.raises(DamagedJournal, match="is damaged"):
-        read(later, later.next_write(3) or pytest.fail("there is more"))
+        read(later, later.next_write(3) or pytest.fail("the journal has no next write"))
 
 
 def test_a_full_disk_keeps_everything_in_memory_with_one_warning(
@@ -219,7 +219,7 @@ def test_a_full_disk_keeps_everything_in_memory_with_one_warning(
         with pytest.raises(OSError, match="only in memory"):
             journal.save()
         assert caplog.text.count("cannot be written") == 1
-        assert delivered(journal) == [*WANTED[:2], ("artifact", "curves.parquet", b"curves"), *WANTED[2:]]  # the store answers
+        assert delivered(journal) == [*WANTED[:2], ("artifact", "curves.parquet", b"curves"), *WANTED[2:]]  # sent from memory
         journal.close()
     with monkeypatch.context() as patch:
         patch.setattr("bench.tracking.journal.write_atomic", full)

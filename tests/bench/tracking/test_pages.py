@@ -44,7 +44,7 @@ def test_a_store_with_more_experiments_than_one_page(uri: str, tmp_path: Path) -
     run_id, reference = record(uri, "mine"), record(uri, REFERENCES, kind="reference", variant="real")
     add_experiments(tmp_path / "mlflow.db", PAGE + 5)
     client = store.connect(uri)
-    assert len(every_experiment(client)) == PAGE + 5 + 3  # with Default
+    assert len(every_experiment(client)) == PAGE + 5 + 3  # with MLflow's experiment Default
     assert set(load(uri, ("mine",)).runs["run_id"]) == {run_id, reference}
     assert load(uri, ("m*",)).experiments == load(uri).experiments == ("mine",)
     assert find_run(client, run_id[:8]).info.run_id == run_id

@@ -1,4 +1,4 @@
-"""`metrics.jsonl` has every point once, also after a full disk."""
+"""The file `metrics.jsonl`, which has every point once, also after a full disk."""
 
 from __future__ import annotations
 

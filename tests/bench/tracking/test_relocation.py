@@ -1,4 +1,4 @@
-"""Stores in a folder that was moved, renamed, copied or linked: artifacts are read and written beside the database."""
+"""Stores in a folder that was moved, renamed, copied or linked. Artifacts are read and written beside the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fi
 
 @pytest.fixture
 def project(migrated_store: Path, tmp_path: Path) -> Project:
-    """Function that creates a folder with a store and finished runs, each with its id as an artifact."""
+    """Return a function that creates a folder with a store and finished runs, each with its id as an artifact."""
 
     def make(*experiments: str, folder: str = "a", database: str = "mlflow.db") -> Path:
         created = tmp_path / folder
@@ -97,7 +97,7 @@ def test_a_copy_neither_reads_nor_writes_its_original(project: Project, tmp_path
 
 
 def test_an_experiment_without_any_artifact_is_moved_too(project: Project, tmp_path: Path) -> None:
-    """A run was killed before its first artifact, in a copied folder whose original is still in use."""
+    """The copy of a store writes an experiment without artifacts to its own folder, and not to the original."""
     original = project()
     shutil.rmtree(original / "mlruns")
     Tracker(uri_of(original), "early").start_run("r", TAGS, {})
@@ -260,7 +260,7 @@ def test_a_disk_without_space_for_a_backup_leaves_the_database_unchanged(
 
 
 def test_artifacts_are_written_beside_the_database_whatever_path_is_recorded(project: Project, tmp_path: Path) -> None:
-    """A container and its host see one folder at two paths, and each records its own path."""
+    """Artifacts are beside the database, although a container and its host record different paths of the folder."""
     here = project()
     tracker = Tracker(uri_of(here), "small")
     with closing(sqlite3.connect(here / "mlflow.db")) as connection, connection:
@@ -288,7 +288,7 @@ def test_missing_artifacts_are_named(project: Project, caplog: pytest.LogCapture
 def test_artifacts_that_were_written_to_the_old_folder_after_a_move_are_named(
     project: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Earlier versions wrote artifacts there."""
+    """A log line names the old folder, where earlier versions wrote artifacts after a move."""
     before = project()
     stray = add_run(before)
     here = before.rename(tmp_path / "b")
@@ -358,7 +358,7 @@ def test_pending_writes_in_another_folder_follow_the_moved_database(
     before, runs = project(), tmp_path / "scratch"
     pending(before, monkeypatch, runs)
     copy = shutil.copytree(before, tmp_path / "copy")
-    assert delivered(runs, copy) == [(0, 4)]  # their own store exists
+    assert delivered(runs, copy) == [(0, 4)]  # the original store of these writes exists
     here = before.rename(tmp_path / "b")
     assert delivered(runs, here) == [(4, 0)]
 

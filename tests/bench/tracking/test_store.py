@@ -1,4 +1,4 @@
-"""Tracking stores: URIs, creation, and errors in one line."""
+"""Tracking stores, their URIs, their creation, and their one-line errors."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_an_error_after_opening_is_of_the_store_or_a_bug(uri: str) -> None:
 
 @pytest.mark.slow
 def test_a_store_whose_creation_was_killed_is_created_again(tmp_path: Path) -> None:
-    """It is killed while MLflow creates its tables, and just before the file is renamed."""
+    """The next call creates the store after a kill during the creation of tables, or just before the file is renamed."""
     for moment in ("alembic.command.upgrade", "pathlib.Path.replace"):
         kill = f"import os, unittest.mock as m; m.patch({moment!r}, lambda *_: os.kill(os.getpid(), 9)).start()"
         script = f"from bench.tracking import store; import alembic.command; {kill}; store.create({f'sqlite:///{tmp_path}/mlflow.db'!r})"

@@ -1,4 +1,4 @@
-"""Networks and objectives as configurations name them: first weights, and what is refused."""
+"""Networks and objectives from configurations, their initial weights and their errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_dcgan_init(layers: tiny.Networks) -> None:
     assert layers.conv.bias.abs().max() == 0
     assert layers.norm.weight.mean().item() == pytest.approx(1, abs=2e-3)
     assert layers.norm.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    assert torch.equal(layers.linear.weight, before)  # the paper speaks of convolutions
+    assert torch.equal(layers.linear.weight, before)  # the paper initialises convolutions only
 
 
 def test_kaiming_init(layers: tiny.Networks) -> None:

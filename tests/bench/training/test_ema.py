@@ -1,4 +1,4 @@
-"""Averaging of weights against its closed form."""
+"""The exponential moving average of weights, compared with its closed form."""
 
 from __future__ import annotations
 

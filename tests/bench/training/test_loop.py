@@ -1,4 +1,4 @@
-"""The loop, on a tiny model of every kind: the same code must carry them all, bit for bit through a resume."""
+"""The training loop on a tiny model of every kind. A resumed run equals an uninterrupted one bit for bit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_resumed_run_is_bit_identical(kind: str, half_life: int, tmp_path: Pat
     progress = train(stopped, MARKS, pause=lambda: stopped.images >= 300)
     items = list(itertools.takewhile(lambda item: item.mark, progress))  # up to the first pause
     serialization.save(stopped.state_dict(), tmp_path / "state")
-    torch.rand(7)  # what happens around a run must not matter
+    torch.rand(7)  # other use of torch's generator must not change the run
     resumed = tiny.trainer(kind, seed=0, ema_half_life_images=half_life)
     resumed.load_state_dict(serialization.load(tmp_path / "state"))
     items += finish(resumed)
@@ -97,7 +97,7 @@ def test_k_updates_of_the_first_player_with_fresh_data_each() -> None:
 
 
 def test_stops_at_the_first_round_at_or_past_the_budget() -> None:
-    trainer = tiny.trainer("conditional", budget_images=150)  # rounds of 16
+    trainer = tiny.trainer("conditional", budget_images=150)  # a round is 16 images
     assert finish(trainer, [])[-1].images == 160
 
 
@@ -238,12 +238,12 @@ def test_the_clock_stands_still_at_a_yield(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_clock_runs_until_the_device_has_done_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a pause as at a mark: kernels are queued, and a device that is not waited for would run them off the clock."""
+    """The clock includes queued kernels, both at an evaluation point and at a pause."""
     clock, waited = [0.0], []
 
     def synchronise(device: torch.device) -> None:
         waited.append(device)
-        clock[0] += 5.0  # what was queued takes as long
+        clock[0] += 5.0  # the time of the queued kernels
 
     monkeypatch.setattr("bench.training.loop.time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("bench.training.loop.synchronise", synchronise)

@@ -1,4 +1,4 @@
-"""Autocast in and out."""
+"""Precision of the forward pass and of float32 products."""
 
 from __future__ import annotations
 

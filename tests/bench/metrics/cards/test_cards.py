@@ -30,7 +30,7 @@ from bench.metrics.cards import (
 from bench.metrics.cards.definition import NEEDS
 from bench.metrics.extractors import INCEPTION, PHOTO
 
-LOGGED = {"log-odds"}  # what metrics of training need is no matter of the data
+LOGGED = {"log-odds"}  # training metrics need these, whatever the data
 
 
 @pytest.mark.parametrize("key", CARDS)
@@ -97,7 +97,7 @@ def test_the_headline_is_the_first_there_is() -> None:
     assert headline_among(["diversity/vendi_score"]) is None
     assert headline_value({PIXELS: 3.0, HEADLINE: 2.0, f"{HEADLINE}_se": 1.0}) == 2.0
     assert math.isnan(headline_value({"diversity/vendi_score": 2.0}))
-    assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint is the one with the lowest"
+    assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint needs headlines with direction lower"
 
 
 class Unlabelled:
@@ -125,7 +125,7 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert needs <= LOGGED, key
         else:
             assert needs <= set(NEEDS), key
-            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # a conditional model provides that one
+            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # conditional models provide these labels
 
 
 def test_only_metrics_of_two_extractors_and_cas_are_optional() -> None:

@@ -1,4 +1,4 @@
-"""Metrics of one's own in a process that never imported them: the runs carry their cards."""
+"""Cards of a user's metrics, which runs store for processes that never import the metrics."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def grey(evidence: Evidence) -> float:
 
 
 def forget() -> None:
-    """As if this process had never imported the metric."""
+    """Remove the metric, as in a process that never imported it."""
     CARDS.pop(GREY.key)
     METRICS.pop(GREY.key, None)
 
 
 def record(uri: str, carried: Any, value: float = 0.5) -> str:
-    """A run that measured the metric, with this under "cards"."""
+    """Record a run that measured the metric, with the given value of "cards", and return its id."""
     tags = {"kind": "run", "suite": "one", "variant": "dcgan", "dataset": "digits", "status": "finished"}
     log = Tracker(uri, "one").start_run("r", tags, {})
     log.json(PROTOCOL, {"metrics": {GREY.key: "h"}, "all": "p", "cards": carried})
@@ -113,7 +113,7 @@ def test_measured_again_a_run_carries_what_it_was_measured_by(uri: str, tmp_path
     assert found.runs.set_index("run_id").loc[run_id, GREY.key] > 0
     assert card(GREY.key) == replace(GREY, meaning="Mean grey level.", recorded=True)
 
-    assert score(run_id, uri, Evaluation(samples=100)).status == "finished"  # by a process without the metric: its number and card stay
+    assert score(run_id, uri, Evaluation(samples=100)).status == "finished"  # this process lacks the metric, so its value and card stay
     assert (load(uri, ("small",)).read_json(run_id, PROTOCOL) or {})["cards"] == {GREY.key: PLAIN}
 
 

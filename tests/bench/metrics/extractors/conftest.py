@@ -1,4 +1,4 @@
-"""Extractors are made in a cache folder of the test's own."""
+"""Fixture that gives each test of extractors a separate cache folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder. Data that lies in the user's is not seen: these tests make their own, or take what is embedded."""
+    """Return an empty cache folder. Tests create their data or use embedded data, because they cannot read the user's cache."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"

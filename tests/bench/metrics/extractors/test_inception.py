@@ -1,4 +1,4 @@
-"""The published FID's network: the right weights or none, read without unpickling, and the features torch-fidelity has."""
+"""The network of the published FID. It loads the right weights only, and its features equal those of torch-fidelity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIGITS = DATASETS.get("digits")
 
 @pytest.fixture(autouse=True)
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty hub, no named file, and no network."""
+    """Provide an empty hub folder, no path of a weights file, and no internet connection."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.delenv(inception.VARIABLE, raising=False)
     monkeypatch.setattr(sources, "download", unavailable)
@@ -36,7 +36,7 @@ def unavailable(url: str, **_: Any) -> bytes:
 
 
 def expect(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    """Make these bytes the published ones."""
+    """Set the expected hash of the weights to that of this content."""
     monkeypatch.setattr(inception, "SHA256", hashlib.sha256(content).hexdigest())
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_changes_is_looked_at_again(tmp_path: Path, monkeypatch: pyt
 
 
 class Evil:
-    """What a pickle does when it is read is its author's choice."""
+    """Object whose pickle runs a command when it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (os.environ["EVIL"],)
@@ -146,7 +146,7 @@ def test_a_command_without_the_weights_is_refused_before_anything(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "images.npz", images=DIGITS.split("test").data.numpy())
-    monkeypatch.setenv(inception.VARIABLE, "")  # so that what the option sets is taken back
+    monkeypatch.setenv(inception.VARIABLE, "")  # so that the value that the option sets is removed after the test
     before = set(tmp_path.iterdir())
     status, _, output = command(*words, "--inception-weights", "nowhere.pth")
     assert status == 2
@@ -163,7 +163,7 @@ def test_the_option_and_its_opposite_are_one_line(uri: str, command: Command) ->
 
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (3, 3, 32, 32), (1, 3, 64, 48), (1, 3, 299, 299), (2, 3, 512, 400)])
 def test_the_clean_resize_is_that_of_clean_fid(shape: tuple[int, ...]) -> None:
-    """Pillow's bicubic filter on each channel in floats, not rounded, then clamped: clean-fid 0.1.35, `make_resizer`."""
+    """The clean resize equals Pillow's bicubic filter on float channels, clamped as in `make_resizer` of clean-fid 0.1.35."""
     images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     found = inception.resized(images, "clean")
     pictures = [Image.fromarray(channel.astype(np.float32)) for channel in images.flatten(0, 1).numpy()]
@@ -174,7 +174,7 @@ def test_the_clean_resize_is_that_of_clean_fid(shape: tuple[int, ...]) -> None:
 
 
 def test_the_resizes_differ_where_images_shrink() -> None:
-    """A fine checkerboard is grey to a filter with antialiasing, and a pattern of its own to one without."""
+    """A fine checkerboard becomes grey with antialiasing, and another pattern without antialiasing."""
     board = ((torch.arange(598)[:, None] + torch.arange(598)) % 2 * 255).to(torch.uint8).expand(1, 3, -1, -1)
     clean, tensorflow = (inception.resized(board, resize)[..., 5:-5, 5:-5] for resize in ("clean", "tensorflow"))
     assert float(clean.std()) < 1 < float((clean - tensorflow).abs().max())
@@ -187,12 +187,12 @@ def test_the_resize_is_part_of_the_identity(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "mine.pth"))
     hashes = {extractor_for("inception", DIGITS, resize=resize).weights_hash for resize in ("tensorflow", "clean")}
     assert len(hashes) == 2
-    assert inception.SHA256 in hashes, "that of earlier runs"
+    assert inception.SHA256 in hashes, "the hash of the TensorFlow resize must equal that of earlier runs"
 
 
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of the right names and shapes, random but such that signals pass."""
+    """Return a file of random weights with the right names and shapes, scaled so that activations do not vanish."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     with pytest.MonkeyPatch.context() as patch:
@@ -221,7 +221,7 @@ def test_features_are_those_of_torch_fidelity(random_weights: Path, monkeypatch:
     ours = extractor(rgb)
     assert ours.features.shape == (5, 2048)
     assert ours.features.dtype == torch.float32
-    assert features.std(dim=0).mean() > 1e-3  # or nothing would be compared
+    assert features.std(dim=0).mean() > 1e-3  # constant features would test nothing
     assert torch.equal(ours.features, features)
     assert ours.logits is not None
     assert torch.equal(ours.logits, logits)

@@ -1,4 +1,4 @@
-"""Classifiers trained on the user's machine: once for all processes, and never a damaged one."""
+"""Classifiers trained on the user's machine. All processes share one training, and none loads a damaged classifier."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PATTERNS = Labelled()
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training of a second: these patterns are easy."""
+    """Limit the training to about a second, which suffices for these easy patterns."""
     monkeypatch.setattr(training_plan, "MOST_EPOCHS", 15)
     monkeypatch.setattr(training_plan, "FEWEST_STEPS", 40)
 
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of datasets that a classifier was trained on."""
+    """Return a list that gets the name of the dataset of each training."""
     names: list[str] = []
     real = local.train_extractor
     monkeypatch.setattr(local, "train_extractor", lambda dataset, *a, **k: names.append(dataset.name) or real(dataset, *a, **k))
@@ -45,7 +45,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_trained_once_and_then_read(cache: Path, trainings: list[str]) -> None:
     assert kinds_of(PATTERNS) == ("classifier", "pixels")
     assert not classifier_is_ready(PATTERNS)
-    assert not cache.exists()  # asking trains nothing
+    assert not cache.exists()  # neither call trains a classifier
     first, second = (extractor_for("classifier", PATTERNS) for _ in range(2))
     assert trainings == ["patterns"]
     assert classifier_is_ready(PATTERNS)
@@ -167,7 +167,7 @@ def test_class_folders_get_one_though_a_class_has_one_image(tmp_path: Path) -> N
 def test_ten_labelled_images_have_pixels_only_and_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     dataset = DATASETS.get(f"folder:{photos.fill(tmp_path / 'few', 5, classes=('bird', 'cat'))}")
     assert kinds_of(dataset) == kinds_of(dataset) == ("pixels",)
-    assert classifier_is_ready(dataset)  # there is nothing to wait for
+    assert classifier_is_ready(dataset)  # this dataset needs no training
     assert [record.message.partition(": ")[2] for record in caplog.records if "no classifier" in record.message] != []
     assert caplog.text.count("it has no classifier, so only metrics of pixels apply: it has") == 1
     with pytest.raises(UserError, match="has no extractor 'classifier'"):
@@ -176,7 +176,7 @@ def test_ten_labelled_images_have_pixels_only_and_one_warning(tmp_path: Path, ca
 
 @pytest.fixture
 def text(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainings: list[str]) -> str:
-    """A classifier as another machine sends it, whose bits differ from what is trained here; the cache folder is another one from then on."""
+    """Return a packed classifier of another machine, which differs from one trained here, and set another cache folder."""
     with monkeypatch.context() as driver:
         driver.setattr(training, "SEED", 1)
         packed_text = packed_classifier(PATTERNS)
@@ -192,12 +192,12 @@ def test_one_that_was_sent_is_taken_and_nothing_is_trained_or_written(text: str,
     assert not (tmp_path / "node").exists()
     assert theirs.weights_hash == hashlib.sha256(base64.b64decode(json.loads(text)["weights"])).hexdigest()
     mine = extractor_for("classifier", PATTERNS)
-    assert trainings == ["patterns"], "outside, a process has its own"
+    assert trainings == ["patterns"], "without a sent classifier, the process must train one"
     assert mine.weights_hash != theirs.weights_hash
     with sent(text):
         again = extractor_for("classifier", PATTERNS)
     assert again.weights_hash == theirs.weights_hash
-    assert extractor_for("classifier", PATTERNS).weights_hash == mine.weights_hash, "its own stays as it is"
+    assert extractor_for("classifier", PATTERNS).weights_hash == mine.weights_hash, "the process must still have its own classifier"
     images = PATTERNS.split("test").data
     assert torch.equal(again(images).features, theirs(images).features)
 
@@ -226,7 +226,7 @@ def test_data_without_a_classifier_of_its_own_sends_none(trainings: list[str], c
     stacked, plain = DATASETS.get("stacked-digits"), Labelled(name="plain", classes=0)
     assert [packed_classifier(data) for data in (DATASETS.get("digits"), stacked, plain, DATASETS.get("ring8"))] == [""] * 4
     with sent(""):
-        assert extractor_for("classifier", stacked).weights_hash, "a shipped one needs no sending"
+        assert extractor_for("classifier", stacked).weights_hash, "a shipped classifier must load if none is sent"
     assert trainings == []
 
 

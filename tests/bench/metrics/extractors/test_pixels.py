@@ -1,4 +1,4 @@
-"""Principal components of pixels: equal to a public implementation, a function of the data alone, and bounded."""
+"""Principal components of pixels. They equal a public implementation, and depend on the data only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_training_features_have_mean_0_and_mean_variance_1(name: str) -> None:
     dataset = RGB if name == "patterns" else DATASETS.get(EMBEDDED)
     features = PixelExtractor(dataset)(dataset.split("train").data).features
     assert features.dtype == torch.float32
-    assert features.shape[1] == 64  # digits have no more pixels
+    assert features.shape[1] == 64  # digits have 64 pixels
     assert features.mean(dim=0).abs().max() < 1e-4
     assert features.var(dim=0).mean() == pytest.approx(1.0, rel=1e-4)
 
@@ -59,7 +59,7 @@ def test_large_images_go_the_randomised_way_with_bounded_work(monkeypatch: pytes
     from bench.metrics.extractors import pixels
 
     monkeypatch.setattr(pixels, "EXACT_PIXELS", 50)
-    monkeypatch.setattr(pixels, "MOST_VALUES", 64 * 40)  # forty images of digits; at least one more than components
+    monkeypatch.setattr(pixels, "MOST_VALUES", 64 * 40)  # 40 digits, which are more than the components
     looked = []
     monkeypatch.setattr(pixels, "pixels", lambda images, real=pixels.pixels: looked.append(len(images)) or real(images))
     parts = principal_components(DATASETS.get(EMBEDDED).split("train").data, 8)
@@ -86,7 +86,7 @@ def test_made_once_and_then_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     images = RGB.split("test").data
     first = PixelExtractor(RGB)(images).features
     assert len(list(cache.rglob("*.safetensors"))) == 1
-    monkeypatch.setattr(pixels, "principal_components", lambda *_: pytest.fail("it was kept"))
+    monkeypatch.setattr(pixels, "principal_components", lambda *_: pytest.fail("the components in the cache were computed again"))
     assert torch.equal(PixelExtractor(RGB)(images).features, first)
 
 
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_replaced_with_a_warning(cache: Path, caplog: pytest.L
 def test_the_hash_is_of_the_definition_and_the_data(cache: Path) -> None:
     assert PixelExtractor(RGB).weights_hash == PixelExtractor(replace(RGB, name="another name")).weights_hash
     assert PixelExtractor(RGB).weights_hash != PixelExtractor(replace(RGB, train=199)).weights_hash
-    assert not cache.exists()  # nothing is computed for it
+    assert not cache.exists()  # the hash needs no components
 
 
 @pytest.mark.parametrize(("images", "dims"), [(1000, 30), (20, 19), (2, 1), (1, 1)])

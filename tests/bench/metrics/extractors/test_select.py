@@ -1,4 +1,4 @@
-"""Which extractors a dataset has."""
+"""Selection of the extractors of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacked images are seen a channel at a time, by the classifier of what they are stacked from."""
+"""Extractors of stacked images, which apply the classifier of the base dataset to each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of extractors: what it shows the network, and that the same command gives the same bytes."""
+"""Training of extractors. It augments the images, and the same command gives the same bytes."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_shipped_digits_extractor_follows_from_its_command(tmp_path: Path, m
     monkeypatch.setattr(sys, "argv", ["train_extractor", EMBEDDED, "--out", str(tmp_path)])
     main()
     extractor, shipped = read_extractor(tmp_path / "digits.json", tmp_path / "digits.safetensors"), load_extractor("digits")
-    # Other processors round otherwise, so the bytes may differ; the quality may not.
+    # Other processors round differently, so the bytes may differ, but not the accuracy.
     assert extractor.card.accuracy == pytest.approx(shipped.card.accuracy, abs=0.01)
     assert extractor.card.model_dump(exclude={"accuracy", "torch", "weights_sha256"}) == shipped.card.model_dump(
         exclude={"accuracy", "torch", "weights_sha256"}

@@ -1,4 +1,4 @@
-"""Plans that follow from the data: networks that can be built, and a training of bounded length."""
+"""Training plans for datasets. Their networks can be built, and their trainings have a bounded length."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_network_of_any_image_can_be_built(shape: tuple[int, int, int]) -> Non
     plan = plan_for(Labelled(shape=shape, test=128))
     network = Classifier(shape=shape, widths=plan.widths, dims=plan.dims, classes=3).eval()
     assert network(torch.zeros(2, *shape, dtype=torch.uint8)).features.shape == (2, 64)
-    assert plan_for(Labelled(shape=shape, test=20)).dims == 10  # their covariance is taken
+    assert plan_for(Labelled(shape=shape, test=20)).dims == 10  # so that the test images have a regular covariance
     left = min(shape[1:]) >> len(plan.widths)
     assert left >= 3 or len(plan.widths) <= 2
 
@@ -47,7 +47,7 @@ def test_few_images_are_shown_often_enough(images: int) -> None:
     plan = plan_for(EmptyImages(train=images))
     assert plan.epochs >= MOST_EPOCHS
     assert 200 <= plan.epochs * (images // plan.batch_size) <= 3_000
-    assert plan.outliers >= 4  # one of each kind
+    assert plan.outliers >= 4  # one outlier of each kind
 
 
 def test_mirrored_only_where_that_is_known_to_be_sensible() -> None:
@@ -57,7 +57,7 @@ def test_mirrored_only_where_that_is_known_to_be_sensible() -> None:
 
 def test_the_table_comes_first() -> None:
     assert plan_for(Labelled(name="digits")) == PLANS["digits"]
-    assert widths_for(28, 64) == PLANS["fashion-mnist"].widths  # the rule gives what was found good there
+    assert widths_for(28, 64) == PLANS["fashion-mnist"].widths  # the rule gives the widths of the tuned plan
 
 
 REASONS = [
