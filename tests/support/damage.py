@@ -23,12 +23,12 @@ def fuzz(examples: int) -> settings:
 
 
 def at_every_size(test: Callable[..., None]) -> Any:
-    """Run a test with a few examples, and with many in the fault-injection tests."""
+    """Parametrize a test with few examples, and with many in the fault-injection tests."""
     return pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.faults)])(test)
 
 
 def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> str:
-    """Return the one-line message of the error of this kind that a call raises; empty if it raises none. Other errors propagate."""
+    """Return the one-line message of the error of this kind that a call raises, or an empty string. Other errors propagate."""
     try:
         call()
     except kind as error:

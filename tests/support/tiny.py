@@ -1,4 +1,4 @@
-"""One tiny model of each kind. The training loop must train all of them without special cases."""
+"""Tiny models, one of each kind. The training loop must train all of them without special cases."""
 
 from __future__ import annotations
 
