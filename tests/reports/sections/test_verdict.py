@@ -62,7 +62,7 @@ def test_an_entry_with_one_finished_run_ranks_last() -> None:
 
 
 def test_half_failed_ranks_before_all_but_one_failed() -> None:
-    """Entries with infinite medians are ordered by their share of failed runs, not by name."""
+    """Both medians are infinite, but the entry with two finished runs ranks before the entry with one."""
     runs = [*synthetic_runs({"z": (1.0, 2.0), "y": (1.0,)})]
     runs += [
         SyntheticRun(variant=name, seed=seed, status="failed") for name, seeds in {"z": (2, 3), "y": (1, 2, 3)}.items() for seed in seeds
