@@ -46,7 +46,7 @@ def anna(servers: Servers) -> dict[str, str]:
 
 
 def assert_no_leak(servers: Servers, folder: Path, *outputs: str) -> None:
-    """Assert that the client's files and outputs and the servers' files, databases and logs have no secret, except the file `secrets`."""
+    """Assert that no file, output, log or database has a secret, except the file `secrets` of the servers."""
     secrets = (PASSWORD, QUOTED, *servers.secrets.values())
     assert len(secrets) == 7
     assert min(len(secret) for secret in secrets) >= 12

@@ -12,7 +12,7 @@ import pytest
 from real_runs import RUN, call, output_of, pending, recorded, start, until
 
 SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
-GRACE_SECONDS = 120  # between SIGTERM and SIGKILL; more than the 10 to 90 of batch schedulers, because test machines are busy
+GRACE_SECONDS = 120  # between SIGTERM and SIGKILL (10 to 90 in batch schedulers, whose machines are less busy)
 
 
 def suite(variants: str) -> tuple[str, ...]:

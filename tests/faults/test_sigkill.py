@@ -68,7 +68,7 @@ def killed_suite(folder: Path, *, kills: int, seed: int, variants: str = "*", wo
 
 @pytest.mark.slow
 def test_a_few_kills_of_a_suite_in_one_process(tmp_path: Path) -> None:
-    """A suite in one process survives kills. It is long enough for at least one kill on any machine."""
+    """A suite in one process that was killed has the records of an undisturbed suite. It is long enough for at least one kill."""
     one = {"variants": "dcgan", "workers": 1, "images": 60_000}
     done = killed_suite(tmp_path / "killed", kills=3, seed=0, **one)  # type: ignore[arg-type]
     assert done["everything"] >= 1

@@ -41,7 +41,7 @@ def cohorts(*runs: list[SyntheticRun]) -> tuple[Cohort, ...]:
 
 
 def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
-    """Check that there is one sentence for each difference, in this order, and that it names the difference."""
+    """Return whether there is one sentence for each difference, in this order and with its words."""
     pairs = zip(sentences, expected, strict=False)
     return len(sentences) == len(expected) and all(word in sentence for sentence, words in pairs for word in words)
 

@@ -45,7 +45,7 @@ def test_welch_equals_scipy() -> None:
 
 
 def test_holm_by_hand() -> None:
-    # The sorted p, .01 .02 .03 .04, times 4 3 2 1 are .04 .06 .06 .04. Adjusted p never fall.
+    # The sorted p-values .01 .02 .03 .04 times 4 3 2 1 are .04 .06 .06 .04. Adjusted p-values never fall.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
@@ -152,7 +152,7 @@ def test_different_variants_mostly_differ_significantly() -> None:
 
 
 def test_the_test_of_a_pair_depends_on_no_third_entry() -> None:
-    """An entry with values that are not positive changes only its own pairs: their test does not use logarithms."""
+    """An entry with values that are not positive changes only its own pairs, whose test does not use logarithms."""
     alone = with_failures(of(*A), of(*B))
     pairs = compare_all({"a": of(*A), "b": of(*B), "c": of(-1.0, 0.0, 1.0)}, LOWER)
     assert [pair.test for pair in pairs] == ["Welch on logs", "Welch", "Welch"]
@@ -245,7 +245,7 @@ def data_of(runs: list[float | None]) -> Sample:
 def test_a_failure_never_turns_a_verdict_in_its_entrys_favour(
     one: list[float | None], two: list[float | None], data: st.DataObject
 ) -> None:
-    """This holds for all values between the reference rows, all numbers of failures, both scales and both directions."""
+    """A failure favours its entry for no values between the reference rows, no number of failures, no scale and no direction."""
     finished = [i for i, value in enumerate(one) if value is not None]
     replaced = data.draw(st.sampled_from(finished)) if finished else 0
     changed = [None if i == replaced else value for i, value in enumerate(one)]
@@ -264,7 +264,7 @@ CLOSE = st.lists(st.floats(20.0, 22.0), min_size=6, max_size=12)
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.lists(RUNS | LOW | HIGH | HIGHEST | CLOSE, min_size=3, max_size=5), st.data())
 def test_in_a_table_a_failure_never_turns_a_verdict_in_its_entrys_favour(table: list[list[float | None]], data: st.DataObject) -> None:
-    """This includes Holm's correction: a failure changes p for all pairs of its entry."""
+    """With Holm's correction, a failure changes p for all pairs of its entry, but never in favour of this entry."""
     finished = [i for i, value in enumerate(table[0]) if value is not None]
     replaced = data.draw(st.sampled_from(finished)) if finished else 0
     changed = [[None if i == replaced else value for i, value in enumerate(table[0])], *table[1:]]

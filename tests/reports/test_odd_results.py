@@ -286,7 +286,7 @@ def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_runs_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
-    """The order of runs, curves and protocols in the store has no effect."""
+    """The order of runs, curves and evaluation protocols in the store has no effect on the files."""
     runs = [*complete([*synthetic_runs({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]
     first = results(runs, tmp_path / "artifacts")
     shuffled = replace(

@@ -158,7 +158,7 @@ def test_no_protocol_at_all_compares_nothing() -> None:
 
 def test_runs_of_unknown_protocols_are_with_those_of_the_same_hash() -> None:
     runs = [replace(run, columns={"protocol": "h"}) for run in synthetic_runs(TWO)]
-    assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # the other runs record the protocols of this hash
+    assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # other runs record the protocol of this hash
     others = [replace(run, columns={"protocol": "g" if run.seed else "h"}) for run in synthetic_runs({"b": TWO["b"]})]
     found = results([*synthetic_runs({"a": TWO["a"]}, protocol="i"), *others])
     assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-1", "b-2"}, {"b-0"}]

@@ -41,9 +41,9 @@ def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> st
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes, *, start: int = 0) -> bytes:
-    """Draw damaged content: truncated, with flipped bits, with moved, inserted or zero bytes, doubled, or replaced.
+    """Draw damaged content: truncated, doubled, replaced, or with flipped bits or moved, inserted or zero bytes.
 
-    The damage lies after `start`, and often in the first bytes, which matter most.
+    The damage lies after `start`, often in the first bytes because parsers read them first.
     """
     end = draw(st.sampled_from([len(content), min(len(content), 64), min(len(content), 4096)]))
     place = st.integers(min(start, max(end - 1, 0)), max(end - 1, 0))

@@ -23,7 +23,7 @@ class Failure:
 
     name: str
     unit: str
-    severities: tuple[float, ...]  # ascending; the first does not change the real images
+    severities: tuple[float, ...]  # ascending, with unchanged real images first
     make: Callable[[Dataset, int, float], Tensor]
 
 

@@ -14,7 +14,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import SE
 
-NOISE = 3.0  # in standard errors; smaller steps are noise
+NOISE = 3.0  # in standard errors (smaller steps are noise)
 
 
 @dataclass

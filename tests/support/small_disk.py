@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02  # between two attempts to fill the disk again
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """tmpfs that commands with `prefix` access at `folder`, and the test at `path`."""
+    """Disk (tmpfs) that commands with `prefix` access at `folder`, and the test at `path`."""
 
     folder: Path
     path: Path

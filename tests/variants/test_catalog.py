@@ -35,7 +35,7 @@ def is_of_images(recipe: Recipe) -> bool:
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
 OF_IMAGES = [name for name in VARIANTS.names() if is_of_images(VARIANTS.get(name).recipe)]
 ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if fitting(name, "points") and name not in OF_IMAGES])
-# Losses that are differences of means, like hinge within its margins. A constant that is added to the critic's output cancels.
+# These losses are differences of means (hinge within its margins). A constant in the critic's output cancels.
 DIFFERENCES = ("wasserstein", "hinge", "relativistic", "relativistic-average")
 LAST_BIAS = re.compile(r"\bhead(\.\d+)?\.bias$")
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)

@@ -42,7 +42,7 @@ def step() -> Step:
 
 
 class Recorder(nn.Module):
-    """A network that returns fixed columns and records its inputs."""
+    """Network that returns fixed columns and records its inputs."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()

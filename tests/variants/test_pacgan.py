@@ -1,4 +1,4 @@
-"""Small PacGAN experiment: a GAN with and without packing on the grid of 25 modes, with a sixth of the published width.
+"""Small PacGAN experiment on the grid of 25 modes: a GAN with and without packing, with a sixth of the published width.
 
 The test asserts that both were measured, and prints the result. It does not require that one of them is better.
 docs/metrics.md compares the numbers with those of the paper.

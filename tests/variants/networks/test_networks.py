@@ -19,7 +19,7 @@ from variants.recipe import GanRecipe
 MNIST = DataShape(kind="image", shape=(1, 28, 28), classes=10)
 CIFAR = DataShape(kind="image", shape=(3, 32, 32), classes=10)
 STACKED = DataShape(kind="image", shape=(3, 28, 28), classes=1000)
-LINEAR_AT_THE_END = ("progressive", "r3gan", "style")  # as published; samples are clipped to [-1, 1]
+LINEAR_AT_THE_END = ("progressive", "r3gan", "style")  # as published, so samples are clipped to [-1, 1]
 PLANE = DataShape(kind="points", shape=(2,), classes=25)
 BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone)]
 
