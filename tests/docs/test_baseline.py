@@ -1,4 +1,4 @@
-"""The published baseline matches this code. A change of a version or a protocol must update it."""
+"""The published baseline matches this code. A change of a version or of an evaluation protocol requires a new baseline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reports.baseline import read_baseline
 from reports.export import FORMAT
 
 BASELINE = Path(__file__).parents[2] / "docs" / "baseline"
-AGAIN = "update it: make bench && .venv/bin/ganbench report --suite quick --csv docs/baseline"
+AGAIN = "docs/baseline is not of this code; update it: make bench && .venv/bin/ganbench report --suite quick --csv docs/baseline"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_it_has_these_versions_of_the_variants(about: dict[str, Any]) -> None:
 
 
 def test_it_was_measured_by_this_protocol(about: dict[str, Any]) -> None:
-    # The protocol needs the hash of the data and the number of test images, not their pixels.
+    # The evaluation protocol depends on the hash of the data and the number of test images, not on their pixels.
     data = SimpleNamespace(
         name=FASHION_MNIST.name, title=FASHION_MNIST.title, spec=FASHION_MNIST.spec, class_names=FASHION_MNIST.class_names,
         digest=FASHION_MNIST.digest, split=lambda _: Examples(data=torch.zeros(10_000, 1, 28, 28, dtype=torch.uint8)),
@@ -60,5 +60,5 @@ def test_it_has_every_run_of_quick_with_its_current_settings() -> None:
 
 
 def _settings(run: PlannedRun) -> dict[str, str]:
-    """Return the settings that determine the training, except those of the machine."""
+    """Return the networks and the recipe of a run."""
     return {path: str(value) for path, value in paths(run.config).items() if path == "networks" or path.startswith("recipe.")}

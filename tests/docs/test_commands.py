@@ -1,4 +1,4 @@
-"""Every command in the documentation exists: its verb, its options and its settings."""
+"""The commands in the documentation exist, with their verbs, options and settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "deploy" / "README.md"]
 ENDS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
 SHELLS = {"", "sh", "bash", "shell", "console"}
-NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # placeholders of a number
+NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # placeholders for a number
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -43,7 +43,7 @@ def commands(page: str, program: str) -> list[list[str]]:
 
 
 def plain(word: str) -> str:
-    """Return an argument as a user types it: the first of alternatives in brackets, a number in place of a placeholder."""
+    """Return an argument as a user types it, with the first of several alternatives, and a number for a placeholder."""
     word = word.strip("[]")
     word = word.partition("|")[0] if re.fullmatch(r"[\w|-]+", word) else word
     return "1" if word in NUMBERS else word
@@ -54,11 +54,11 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
     command: Any = typer.main.get_command(app)
     verb: list[str] = []
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"there is no verb {words[0]!r}"
+        assert words[0] in command.commands, f"unknown verb {words[0]!r}; `ganbench --help` shows all"
         verb, command, words = [*verb, words[0]], command.commands[words[0]], words[1:]
     if hasattr(command, "commands") or {"--help", "-h"} & set(words):
         return " ".join(verb), {}
-    bare = not words  # only the verb is given
+    bare = not words  # a verb without arguments
     return " ".join(verb), command.make_context(" ".join(verb), words, resilient_parsing=bare).params
 
 

@@ -1,4 +1,4 @@
-"""The code blocks of docs/custom-data.md run in order, with shorter trainings."""
+"""The code blocks of docs/custom-data.md run in order, with smaller budgets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the `ganbench` lines of a block in this process. A mistake or a failed run fails the test."""
+    """Execute the `ganbench` lines of a block in this process. An error or a failed run fails the test."""
     for line in block.splitlines():
         words = shlex.split(line.removeprefix("PYTHONPATH=. "))
         assert words[0] == "ganbench"
@@ -45,7 +45,7 @@ def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty working folder with its own cache, from which modules can be imported. Classifiers train in seconds."""
+    """Return an empty working folder with its own cache and importable modules. Classifiers train in seconds."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -71,8 +71,10 @@ def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.Monke
     assert "600 training and 100 test images, 2 classes" in output
     assert (here / "build" / "report" / "runs" / "index.html").exists()
     assert list(here.rglob("grids/final.png"))
-    assert list((here / "cache" / "data" / "folder").glob("shapes-*")), "not where the page says"
-    assert list((here / "cache" / "extractors").glob("*/card.json")), "not where the page says"
+    assert list((here / "cache" / "data" / "folder").glob("shapes-*")), (
+        "the cached images are not in the folder that docs/custom-data.md names"
+    )
+    assert list((here / "cache" / "extractors").glob("*/card.json")), "the classifier is not in the folder that docs/custom-data.md names"
 
 
 @pytest.mark.slow
@@ -81,7 +83,7 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
     dataset = DATASETS.get("stripes:DATA")
     assert isinstance(dataset, Dataset)
     image, label = dataset.split("test").data[0, 0], int(dataset.split("test").labels[0])  # type: ignore[index]
-    assert bool((image == image[:1]).all()) == (label == 1), "vertical stripes are the same in every row"
+    assert bool((image == image[:1]).all()) == (label == 1), "only images with label 1 must have equal rows (vertical stripes)"
     execute(blocks("sh")[2], monkeypatch)
     runs = load(uri, ("runs",)).runs
     assert set(runs["dataset"]) == {"stripes:DATA"}

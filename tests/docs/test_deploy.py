@@ -21,7 +21,7 @@ from bench.tracking.client import Tracker
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "anna's pass-phrase: 1/2@%x"
-QUOTED = "anna%27s%20pass-phrase%3A%201%2F2%40%25x"  # as a URI has it
+QUOTED = "anna%27s%20pass-phrase%3A%201%2F2%40%25x"  # the password as it is quoted in a URI
 SHORT = ["--set", "budget.images=1280", "--set", "recipe.width=8", "--set", "evaluation.samples=500", "--set", "evaluation.marks=2"]
 needs_postgres = pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)
 
@@ -41,12 +41,12 @@ def open_path() -> Iterator[Path]:
 
 
 def anna(servers: Servers) -> dict[str, str]:
-    """Return the environment of the user anna."""
+    """Return the environment variables of the user anna."""
     return {"MLFLOW_TRACKING_URI": servers.uri, "MLFLOW_TRACKING_USERNAME": "anna", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
 
 
 def assert_no_leak(servers: Servers, folder: Path, *outputs: str) -> None:
-    """No secret is in the client's files or outputs, or in the files, databases and logs of the servers."""
+    """Assert that no file, output, log or database has a secret, except the file `secrets` of the servers."""
     secrets = (PASSWORD, QUOTED, *servers.secrets.values())
     assert len(secrets) == 7
     assert min(len(secret) for secret in secrets) >= 12
@@ -98,7 +98,7 @@ def test_a_password_within_the_uri_goes_nowhere_either(servers: Servers, tmp_pat
 @pytest.mark.faults
 @needs_postgres
 def test_databases_alone_with_the_passwords_in_their_uris(servers: Servers, tmp_path: Path) -> None:
-    """MLflow's runs are in one database and a study in another; both URIs are sent to two workers."""
+    """A study in one database has its MLflow runs in another. Two workers receive both URIs, and no password leaks."""
     folder = tmp_path / "client"
     storage = f"postgresql://studies:{servers.secrets['STUDIES_PASSWORD']}@127.0.0.1:{servers.database_port}/studies"
     words = ("study", "lr-k-quick", "--variants", "dcgan", "--trials", "2", "--seeds", "1", "--dataset", "digits", "--workers", "2")
@@ -178,7 +178,7 @@ def test_a_restored_backup_equals_the_original(servers: Servers, open_path: Path
     assert "MLflow runs: stop first" in servers.call("restore", str(open_path / "backup")).stderr
     other = Servers(folder=open_path / "server", port=free_port(), database_port=free_port())
     ports = ("--port", str(other.port), "--database-port", str(other.database_port))
-    for _ in range(2):  # into a new folder, and over the restored data
+    for _ in range(2):  # first into a new folder, then over the restored data
         restored = other.call("restore", str(open_path / "backup"), *ports)
         assert restored.returncode == 0, restored.stderr
     try:
@@ -218,7 +218,7 @@ def test_started_twice_stopped_twice_and_its_state() -> None:
 
 @pytest.mark.faults
 @needs_postgres
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which creates the certificate, is not installed")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed; it creates the certificate")
 def test_other_machines_need_tls(open_path: Path) -> None:
     folder, key, certificate = open_path / "server", open_path / "key.pem", open_path / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
@@ -244,7 +244,7 @@ def test_other_machines_need_tls(open_path: Path) -> None:
         assert "certificate verify failed" in unknown.stderr
         known = ganbench(open_path / "client", "score", "--suite", "smoke", **given, MLFLOW_TRACKING_SERVER_CERT_PATH=str(certificate))
         assert known.returncode == 2
-        assert "smoke" in known.stderr  # nothing is recorded there yet
+        assert "smoke" in known.stderr  # the connection succeeds, but the suite has no runs
         assert "certificate" not in known.stderr
     finally:
         call("stop", "--folder", str(folder))
@@ -283,7 +283,7 @@ def test_secrets_that_others_may_read_are_refused(open_path: Path) -> None:
 
 @contextmanager
 def make_ui(folder: Path) -> Iterator[int]:
-    """Context manager that runs `make ui` in a folder. Returns its port."""
+    """Context manager that runs `make ui` in a folder and yields its port."""
     port, venv = free_port(), sys.prefix
     command = ["make", "-f", str(ROOT / "Makefile"), "-o", f"{venv}/.complete", f"VENV={venv}", f"PORT={port}", "ui"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}

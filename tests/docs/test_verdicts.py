@@ -1,4 +1,4 @@
-"""docs/verdicts.md has the tables of its simulation, and a smaller simulation gives what they promise."""
+"""docs/verdicts.md has the tables of its simulation, and a smaller simulation has the documented error rates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def simulation() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
+    sys.modules[spec.name] = module  # dataclasses look for their module here
     spec.loader.exec_module(module)
     return module
 
@@ -32,7 +32,9 @@ def without_digits(text: str) -> str:
 def test_the_pages_have_the_tables_that_the_simulation_writes(simulation: ModuleType, page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     written = text.partition(simulation.BEGIN)[2].partition(simulation.END)[0].strip()
-    assert without_digits(written) == without_digits(simulation.PAGES[page](2).strip()), "run: python docs/simulate_verdicts.py"
+    assert without_digits(written) == without_digits(simulation.PAGES[page](2).strip()), (
+        "the tables are not those of the simulation; run: python docs/simulate_verdicts.py"
+    )
 
 
 @pytest.mark.slow

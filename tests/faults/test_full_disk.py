@@ -1,4 +1,4 @@
-"""Full disks during a run, for each kind of file: after space is free again, the records equal those of an undisturbed run."""
+"""Full disks during a run, for each kind of file. Once space is free, the records equal those of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEGABYTES = 6
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of an undisturbed run, with its reference rows, so that a copy of its store measures none."""
+    """Return the folder of an undisturbed run with its reference rows. Runs on a copy of its store do not measure them."""
     folder = tmp_path_factory.mktemp("whole")
     status, text = call(folder, *WORDS)
     assert status == 0, text
@@ -27,7 +27,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(template: Path) -> dict[str, tuple[str, Points]]:
-    """Records of an undisturbed run."""
+    """Return the records of an undisturbed run."""
     return recorded(f"sqlite:///{template}/mlflow.db")
 
 
@@ -211,7 +211,7 @@ def test_a_disk_that_is_mounted_read_only(tmp_path: Path, template: Path, words:
 
 @pytest.mark.faults
 def test_a_working_folder_that_is_mounted_read_only(tmp_path: Path, template: Path) -> None:
-    """A run needs a store, a folder and a cache outside of it."""
+    """In a read-only working folder, a run fails unless its store, folder and cache are elsewhere."""
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "disk", megabytes=1) as disk:
@@ -228,7 +228,7 @@ def test_a_working_folder_that_is_mounted_read_only(tmp_path: Path, template: Pa
 
 @pytest.mark.faults
 def test_a_cache_that_is_mounted_read_only(tmp_path: Path) -> None:
-    """Every process measures what is otherwise measured once a machine, with a warning."""
+    """Every process computes the values that are usually cached, and logs a warning. The records do not change."""
     folder = tmp_path / "work"
     folder.mkdir()
     with small_disk(folder / "cache", megabytes=1) as disk:

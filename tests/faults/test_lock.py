@@ -1,4 +1,4 @@
-"""The run lock with real processes: a holder that is suspended for longer than its lease, and a container that restarts."""
+"""The run lock with real processes: a lock holder that is suspended for longer than its lease, and a restarted container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def suspend(process: subprocess.Popen[bytes], store: Path) -> None:
-    """Suspend the command between two transactions: a process that is suspended within one keeps the database locked."""
+    """Suspend the command between two transactions, because a suspended transaction keeps the database locked."""
     for _ in range(100):
         os.killpg(process.pid, signal.SIGSTOP)
         with closing(sqlite3.connect(store, timeout=0.5, isolation_level=None)) as connection, suppress(sqlite3.OperationalError):
@@ -32,19 +32,19 @@ def suspend(process: subprocess.Popen[bytes], store: Path) -> None:
             return
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.1)
-    pytest.fail("the command never stops writing")
+    pytest.fail("the database was locked in 100 of 100 attempts to suspend the command between two transactions")
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the command and its child processes."""
-    with suppress(ProcessLookupError):  # it has ended
+    with suppress(ProcessLookupError):  # the process has exited
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 @pytest.mark.faults
 def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) -> None:
-    """Another process takes over the run of a suspended one, which then continues. The history equals an undisturbed one bit for bit."""
+    """After another process has acquired the run lock, the suspended holder exits. The history equals an undisturbed one bit for bit."""
     words = (*RUN, "--set", "budget.images=100000")
     folder, other, whole = (tmp_path / name for name in ("one", "other", "whole"))
     for path in (folder, other, whole):
@@ -76,9 +76,9 @@ def test_a_suspended_holder_is_replaced_and_writes_nothing_more(tmp_path: Path) 
 
 
 @pytest.mark.faults
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="namespaces of process ids take root and unshare")
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="process namespaces need root and unshare")
 def test_a_killed_run_of_a_container_resumes_in_the_next_one(tmp_path: Path) -> None:
-    """The new container has the same host name, and the command has the same process id."""
+    """A run resumes in a new container, although its host name and process id are those of the killed lock holder."""
     words = (*RUN, "--set", "budget.images=60000")
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""A project folder copied to a disk that is mounted read-only."""
+"""Copies of a project folder on a disk that is mounted read-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suites on a Ray cluster of two nodes, both on this machine: a node is lost, or the suite is stopped."""
+"""Suites on a Ray cluster of two nodes on this machine: a lost node, an interrupted suite, and too few resources."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wait_for(process: subprocess.Popen[bytes], folder: Path, found: Any, seconds
 
 
 def trained_by(node: Any, folder: Path) -> str:
-    """Return the fingerprint of the run with a checkpoint that a worker of this node trains; empty if there is none."""
+    """Return the fingerprint of a run that a worker of this node trains and that has a checkpoint, or an empty string."""
     workers = {str(pid) for pid in descendants(raylet(node))}
     for run in runs_of(folder):
         tags = run.data.tags
@@ -87,7 +87,7 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "node"))
     own = cluster.add_node(**NODE)
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "driver"))
-    monkeypatch.setattr(classifier_training, "SEED", 1)  # a classifier that the node trains has other bits
+    monkeypatch.setattr(classifier_training, "SEED", 1)  # a classifier that the node trains is not bit-identical
     trained(DATASETS.get(data))
     folder = tmp_path / "suite"
     small = ("--dataset", data, "--set", "evaluation.samples=20", "--set", "recipe.batch_size=8", "--seeds", "3")
@@ -102,14 +102,16 @@ def test_a_node_with_a_cache_of_its_own_measures_with_the_drivers_classifier(
     assert process.returncode == 0, output_of(folder)
     tags = [run.data.tags for run in runs_of(folder)]
     assert [tag["status"] for tag in tags] == ["finished"] * 3
-    assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, "no run was measured on that node"
+    assert {int(tag["owner"].rpartition(":")[2]) for tag in tags} & workers, (
+        "none of the 3 runs was trained on the added node; the test needs at least one"
+    )
     assert len({tag["protocol"] for tag in tags}) == 1
     assert not (tmp_path / "node" / "extractors").exists()
 
 
 @pytest.mark.faults
 def test_ctrl_c_stops_the_runs_of_all_nodes(cluster: Any, tmp_path: Path) -> None:
-    """Both nodes have reported progress. The third run, which waits for resources, is not started."""
+    """Ctrl-C interrupts the runs of both nodes with a checkpoint. The third run, which waits for resources, does not start."""
     folder = tmp_path / "stopped"
     process = start(folder, "--ray", cluster.address, "--seeds", "3", variants="dcgan", workers=3, images=10_000_000)
     try:

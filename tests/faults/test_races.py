@@ -1,4 +1,4 @@
-"""Real processes with the same suite at the same time, and a job that a batch scheduler ends."""
+"""Real processes that execute the same suite concurrently, and jobs that a batch scheduler terminates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from real_runs import RUN, call, output_of, pending, recorded, start, until
 
 SMALL = ("--set", "budget.images=2560", "--set", "evaluation.samples=200", "--set", "recipe.width=8")
-GRACE_SECONDS = 120  # between SIGTERM and SIGKILL; batch schedulers allow 10 to 90, but their machines are less busy
+GRACE_SECONDS = 120  # between SIGTERM and SIGKILL (10 to 90 in batch schedulers, whose machines are less busy)
 
 
 def suite(variants: str) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def test_three_suites_of_eight_runs_at_once(tmp_path: Path, folders: tuple[str, 
 
 
 def scheduled(process: subprocess.Popen[bytes]) -> int:
-    """End a job as a scheduler does after its time limit, and return its exit status."""
+    """Terminate a job as a batch scheduler does after its time limit, and return its exit status."""
     process.send_signal(signal.SIGTERM)
     try:
         return process.wait(timeout=GRACE_SECONDS)
@@ -75,14 +75,14 @@ def scheduled(process: subprocess.Popen[bytes]) -> int:
 
 
 def statuses(folder: Path) -> list[str]:
-    """Return the statuses of the runs in a folder's store; none if there is no store."""
+    """Return the statuses of the runs in a folder's store, or an empty list if there is no store."""
     store = folder / "mlflow.db"
     return [status for status, _ in recorded(f"sqlite:///{store}").values()] if store.exists() else []
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.faults), pytest.param(6, marks=pytest.mark.faults)])
 def test_a_job_that_a_scheduler_ends_resumes(tmp_path: Path, times: int) -> None:
-    """It ends within the grace period, with a checkpoint, and the same command resumes it."""
+    """A terminated job exits within the grace period, with a checkpoint. The same command resumes the run."""
     words = (*RUN, "--set", "budget.images=60000")
     folder, whole = tmp_path / "ended", tmp_path / "whole"
     folder.mkdir()
@@ -99,7 +99,7 @@ def test_a_job_that_a_scheduler_ends_resumes(tmp_path: Path, times: int) -> None
             process.kill()
             process.wait()
         assert "Traceback" not in output_of(folder)
-        if number and statuses(folder) == ["finished"]:  # the signal came during its final evaluation or its exit
+        if number and statuses(folder) == ["finished"]:  # the signal arrived during the final evaluation or the exit
             break
         assert exit_status == 130, output_of(folder)
         assert statuses(folder) == ["interrupted"]

@@ -1,4 +1,4 @@
-"""A run whose MLflow server, or whose own process too, is killed or hangs: in the end MLflow has every point once."""
+"""Runs whose MLflow server is killed or hangs, or whose process is killed. Finally, MLflow has every point once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from serving import end, free_port, serving
 
 from bench.tracking import results, store
 
-# The command with a delivery that retries after 0.3 instead of 10 seconds, so that more happens during a test.
+# The command, with a retry of deliveries after 0.3 instead of 10 seconds, for more retries during a test.
 FAST_RETRIES = (
     "from bench.tracking import delivery; delivery.RETRY_SECONDS, delivery.PAUSE_RATIO = 0.3, 0.0; from bench.cli import main; main()"
 )
 SETTINGS = {"recipe.width": 8, "evaluation.samples": 500, "evaluation.marks": 20}
-IMAGES = 100_000  # of a run of the short tests
+IMAGES = 100_000  # budget of a run in the short tests
 Event = Literal["kill", "hang", "both", "away"]
 Found = dict[str, Any]
 
@@ -49,7 +49,7 @@ class Scene:
         """Start the server and wait until it answers."""
         context = serving(self.folder, self.port)
         self.server = context.__enter__()
-        self._context = context  # a reference, so that the server does not end here
+        self._context = context  # without this reference, the server is stopped here
 
     def train(self, *words: str) -> subprocess.Popen[bytes]:
         """Start the run, or another command."""
@@ -77,11 +77,11 @@ class Scene:
                 process.wait()
 
     def has_begun(self) -> bool:
-        """Return whether the run has a checkpoint, so that its points are sent."""
+        """Return whether the run has a checkpoint. Points are sent from the first checkpoint."""
         return bool(list(self.folder.glob("runs/runs/*/state.safetensors")))
 
     def is_running(self) -> bool:
-        """Return whether the run is running. Starts it again if it ended because it found no server at its start."""
+        """Return whether the run is running. Restart the run if it failed because no server answered at its start."""
         assert self.process is not None
         if self.process.poll() == 2:
             assert "does not answer" in self.output().splitlines()[-1]
@@ -90,7 +90,7 @@ class Scene:
         return self.process.poll() is None
 
     def cause(self, event: Event, chance: random.Random) -> None:
-        """Cause an event for the server, and for the run."""
+        """Suspend or kill the server for some time. The event "both" also kills the run."""
         assert self.server is not None
         assert self.process is not None
         if event == "hang":
@@ -105,7 +105,7 @@ class Scene:
         if event == "both" and chance.random() < 0.5:  # the run starts before the server
             assert self.train().wait(timeout=120) == 2, self.output()[-3000:]
         if event == "away":
-            assert self.process.wait(timeout=600) in (0, 2), self.output()[-3000:]  # 2: it had just started again, without a server
+            assert self.process.wait(timeout=600) in (0, 2), self.output()[-3000:]  # 2: the run was restarted without a server
         else:
             time.sleep(chance.uniform(0.0, 2.0))
         self.serve()
@@ -165,7 +165,7 @@ def names(client: MlflowClient, run_id: str, folder: str | None = None) -> list[
 
 
 def content(client: MlflowClient, run_id: str, name: str) -> object:
-    """Return an artifact without times; of the environment only its name."""
+    """Return the content of an artifact without times. For the environment, return only its name."""
     data = Path(client.download_artifacts(run_id, name)).read_bytes()
     if name != results.CURVES:
         return name if name == results.ENVIRONMENT else data
@@ -183,7 +183,7 @@ def assert_equal(found: Found, wanted: Found) -> None:
 
 @pytest.fixture(scope="module")
 def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """Records of an undisturbed run."""
+    """Return the records of an undisturbed run."""
     found, _ = disturbed_run(tmp_path_factory.mktemp("whole") / "run", migrated_store, events=[], seed=0, images=IMAGES)
     assert len(found["points"]) > 500
     assert len(found["artifacts"]) > 10

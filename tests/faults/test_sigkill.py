@@ -1,4 +1,4 @@
-"""Suites whose processes are killed at random times: in the end MLflow has the records of an undisturbed suite, bit for bit."""
+"""Suites whose processes are killed at random times. Finally, MLflow has the records of an undisturbed suite, bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whole_suites import IMAGES, assert_undisturbed, output_of, runs_of, start, 
 
 
 def workers_of(folder: Path) -> list[int]:
-    """Return the processes that train now."""
+    """Return the ids of the processes that are training."""
     owners = [run.data.tags.get("owner", "") for run in runs_of(folder) if run.data.tags.get("status") == "running"]
     pids = [int(owner.rpartition(":")[2]) for owner in owners if owner]
     return [pid for pid in dict.fromkeys(pids) if Path(f"/proc/{pid}").exists()]
@@ -54,7 +54,7 @@ def killed_suite(folder: Path, *, kills: int, seed: int, variants: str = "*", wo
                 process.wait(timeout=600)
                 continue
             found = soon(folder, process) if workers > 1 and chance.random() < 0.5 else []
-            targets = [pid for pid in found if pid != process.pid]  # a single remaining run is trained by the process of the suite
+            targets = [pid for pid in found if pid != process.pid]  # the process of the suite trains a single remaining run
             if targets:
                 os.kill(chance.choice(targets), signal.SIGKILL)
                 done["worker"] += 1
@@ -68,14 +68,14 @@ def killed_suite(folder: Path, *, kills: int, seed: int, variants: str = "*", wo
 
 @pytest.mark.slow
 def test_a_few_kills_of_a_suite_in_one_process(tmp_path: Path) -> None:
-    """The suite is long enough for the first kills to come before its end on any machine."""
+    """A suite in one process that was killed has the records of an undisturbed suite. It is long enough for at least one kill."""
     one = {"variants": "dcgan", "workers": 1, "images": 60_000}
     done = killed_suite(tmp_path / "killed", kills=3, seed=0, **one)  # type: ignore[arg-type]
     assert done["everything"] >= 1
     assert_undisturbed(tmp_path / "killed", undisturbed(tmp_path / "whole", **one))  # type: ignore[arg-type]
 
 
-# The command with a kill of itself at the first write of a kind at the end of a run: before it arrives, or after.
+# The command. At the end of a run, it kills itself before or after the store receives the first write of a kind.
 DYING = """
 import os, signal, sys
 from bench.tracking import delivery
@@ -108,7 +108,7 @@ main()
 )
 @pytest.mark.parametrize("then", ["sync", "run"])
 def test_killed_while_the_end_is_sent(tmp_path: Path, kind: str, arrives: bool, then: str) -> None:
-    """Its journal is on disk: `ganbench sync`, or the same command, delivers the pending writes once."""
+    """A killed run has its journal on disk. `ganbench sync` or the same command delivers the pending writes once."""
     words = (*RUN, "--set", "budget.images=2560")
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     for path in (folder, whole):

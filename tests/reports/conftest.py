@@ -1,4 +1,4 @@
-"""Results for several tests of the report."""
+"""Fixtures with results for the tests of the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.document import Document
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Results like those of the suite `quick`: eight variants, three seeds, every metric of images and every artifact."""
+    """Return results like those of the suite `quick`, with eight variants, three seeds, all metrics of images and all artifacts."""
     runs = [
         SyntheticRun(
             variant=name,
@@ -29,5 +29,5 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="session")
 def quick_report(quick: Results) -> Document:
-    """The whole report on these results."""
+    """Return the whole report on these results."""
     return build(quick, title="Suite quick")

@@ -1,4 +1,4 @@
-"""Published results are read; any other folder raises a one-line error."""
+"""Reading published results. Any other folder raises a one-line error."""
 
 from __future__ import annotations
 

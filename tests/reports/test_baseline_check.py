@@ -1,4 +1,4 @@
-"""Comparison of a store with published results: every verdict and its reason."""
+"""Comparison of a store with published results: the verdicts and their reasons."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def close(level: float, seeds: int = 5) -> tuple[float, ...]:
     [(1.0001, "agrees"), (1.05, "agrees"), (1.09, "differs"), (1.2, "differs"), (1 / 1.05, "agrees"), (1 / 1.2, "differs")],
 )
 def test_agreement_is_a_difference_below_the_margin(ratio: float, verdict: str) -> None:
-    """Also where that difference is significant, as at 1.05."""
+    """Variants agree if their difference is below the margin, even if it is significant, as at a ratio of 1.05."""
     (line,) = check_baseline(results(synthetic_runs({"a": close(10.0)})), results(synthetic_runs({"a": close(10.0 * ratio)})))
     assert (line.verdict, line.why) == (verdict, "")
 
@@ -108,7 +108,7 @@ def test_the_margin_is_that_of_the_card() -> None:
 @pytest.mark.parametrize("seeds", [3, 5, 20])
 @pytest.mark.parametrize("spread", [0.001, 0.02, 0.1])
 def test_a_baseline_made_a_fifth_worse_never_agrees(seeds: int, spread: float) -> None:
-    """The same runs, all 20 % worse; with more variants it is no easier to agree."""
+    """Runs that are all 20 % worse never agree, for one variant and for eight."""
     random = np.random.default_rng([seeds, round(1000 * spread)])
     published = {f"v{i}": [float(v) for v in 30 * np.exp(spread * random.normal(size=seeds))] for i in range(8)}
     worse = {name: [1.2 * value for value in values] for name, values in published.items()}
@@ -122,7 +122,7 @@ def test_a_baseline_made_a_fifth_worse_never_agrees(seeds: int, spread: float) -
 
 @pytest.mark.parametrize(("spread", "ratio", "verdict"), [(0.03, 1.002, "agrees"), (0.04, 1.12, "differs")])
 def test_holm_makes_both_answers_harder(spread: float, ratio: float, verdict: str) -> None:
-    """A variant decides alone, but not among seven others that decide nothing."""
+    """The verdict of a variant alone becomes "cannot tell" together with seven others that cannot tell."""
     factors = (1 - spread, 1.0, 1 + spread)
     published, here = {"a": [10 * factor for factor in factors]}, {"a": [10 * ratio * factor for factor in factors]}
     noisy = {f"v{i}": (10.0, 14.0, 19.0 + i) for i in range(7)}
@@ -185,7 +185,7 @@ def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -
         return line.verdict, line.why
 
     assert verdict('{"recipe.smooth": 0.5}') == ("not comparable", "recipe.smooth")
-    assert verdict('{"recipe.width": 16}') == ("agrees", "identical")  # a default that another version of ganbench has
+    assert verdict('{"recipe.width": 16}') == ("agrees", "identical")  # a default of another version of ganbench
     assert verdict("") == verdict("{broken") == ("agrees", "identical")
 
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: self-contained, without errors, fitting the window, accessible, and with a working script."""
+"""The report in a real browser: requests, errors, width, accessibility and the script."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
 
 
 class Opened:
-    """A page with its console messages and requests."""
+    """Page in a browser, with its console messages and requests."""
 
     def __init__(self, browser: Any, file: Path, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
@@ -96,7 +96,7 @@ def test_the_page_stands_alone_and_fits(browser: Any, page_file: Path, width: in
         assert body is not None
         assert body["width"] <= width
         assert opened.page.locator(".filter").is_visible() is script
-        if script:  # without it, the page cannot be asked; its parts are the same
+        if script:  # without scripts, the test cannot evaluate expressions in the page
             assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
             assert opened.page.evaluate("document.images.length") > 20
             assert opened.page.evaluate("[...document.images].filter(image => image.src && image.naturalWidth === 0).length") == 0
@@ -124,7 +124,7 @@ def test_the_contents_lead_to_every_section(browser: Any, page_file: Path) -> No
 
 
 def test_everything_is_read_without_the_script(browser: Any, page_file: Path) -> None:
-    """The page without the script has all the words of the page with it."""
+    """Without the script, the page has the same words as with it."""
     texts = []
     for script in (True, False):
         with Opened(browser, page_file, java_script_enabled=script) as opened:
@@ -158,13 +158,13 @@ def test_a_table_is_sorted_by_any_column_and_back(browser: Any, page_file: Path)
             assert len(set(values)) > 4
         last = opened.page.locator("#summary .sortable >> nth=0 >> tbody tr >> nth=-1")
         assert "reference" in str(last.get_attribute("class"))
-        assert opened.page.locator("#pairs table").first.locator("button").count() == 0  # the matrix is a triangle
+        assert opened.page.locator("#pairs table").first.locator("button").count() == 0  # the matrix is triangular
         opened.page.locator("#provenance summary").last.click()
         runs = opened.page.locator("#provenance table").last
         runs.locator("thead th >> nth=3 >> button").click()
         ids = runs.locator("tbody tr > :nth-child(4) code").all_inner_texts()
         assert len(set(ids)) == 24
-        assert ids == sorted(ids)  # as text: "10e4" is no number
+        assert ids == sorted(ids)  # sorted as text, because "10e4" is an id, not a number
 
 
 def test_a_variant_is_hidden_everywhere_at_once(browser: Any, page_file: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_variant_is_hidden_everywhere_at_once(browser: Any, page_file: Path) -
         assert visible_parts.count() == 0
         assert page.locator("main tbody th bdi:visible", has_text="wgan").all_inner_texts().count("wgan") == 0
         assert page.locator("#progress svg text:visible").all_inner_texts().count("wgan") == 0
-        assert page.locator("[data-entry=dcgan]:visible").count() < others  # the pair of the two
+        assert page.locator("[data-entry=dcgan]:visible").count() < others  # the pair of dcgan and wgan is hidden
         page.locator(".filter [data-group=wgan]").click()
         assert page.locator("[data-entry=dcgan]:visible").count() == others
         page.locator(".filter [data-all=false]").click()
@@ -238,7 +238,7 @@ def test_a_picture_is_enlarged_by_mouse_and_by_keyboard(browser: Any, page_file:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_keeps_a_reader_out(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    """axe-core finds no violation that is serious or critical, on the page as opened and with everything unfolded."""
+    """axe-core finds no serious or critical violation on the page with all details unfolded."""
     from axe_playwright_python.sync_playwright import Axe
 
     options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "bypass_csp": True}

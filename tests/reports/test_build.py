@@ -192,7 +192,7 @@ ODD = {
 }
 
 
-CASES = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the others would draw much the same
+CASES = ("one run", "all failed", "negative", "infinite", "running", "odd names")  # the other cases have similar plots
 
 
 @pytest.mark.slow

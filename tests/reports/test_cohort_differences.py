@@ -1,4 +1,4 @@
-"""Sentences on separate tables: one for each kind of difference, and none without a difference."""
+"""Sentences that explain separate tables: one for each kind of difference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reports.markdown import markdown
 from reports.view import view
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
-# What each sentence names.
+# The words that each sentence contains.
 DATA = ("fashion-mnist", "mnist", "data")
 BUDGET = ("fashion-mnist", "budget", "150,000 real images; 300,000 real images")
 TRACK = ("fashion-mnist", "controlled: one network, only the loss differs; published recipes")
@@ -32,7 +32,7 @@ def other(**columns: Any) -> list[SyntheticRun]:
 
 
 def by_another_protocol(runs: list[SyntheticRun]) -> list[SyntheticRun]:
-    """Return the same runs with another protocol for FID only."""
+    """Return the same runs with another evaluation protocol for FID only."""
     return [replace(run, protocol="p1", columns={**run.columns, "run_id": f"p-{run.run_id}"}) for run in runs]
 
 
@@ -41,7 +41,7 @@ def cohorts(*runs: list[SyntheticRun]) -> tuple[Cohort, ...]:
 
 
 def names(sentences: Sequence[str], expected: Sequence[Sequence[str]]) -> bool:
-    """Check that there is one sentence for each difference, in this order, and that it names the difference."""
+    """Return whether there is one sentence for each difference, in this order and with its words."""
     pairs = zip(sentences, expected, strict=False)
     return len(sentences) == len(expected) and all(word in sentence for sentence, words in pairs for word in words)
 

@@ -1,4 +1,4 @@
-"""Comparison of entries against scipy, hand-worked values and simulation, with and without failed runs."""
+"""Comparison of entries, with and without failed runs, against scipy, values computed by hand and simulation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_welch_equals_scipy() -> None:
 
 
 def test_holm_by_hand() -> None:
-    # sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, and never falls
+    # The sorted p-values .01 .02 .03 .04 times 4 3 2 1 are .04 .06 .06 .04. Adjusted p-values never fall.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
@@ -126,7 +126,7 @@ def test_a_metric_without_direction_is_not_compared() -> None:
 
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_identical_variants_rarely_differ_significantly(seeds: int) -> None:
-    """Any false verdict in at most 5 % of reports: 8 identical variants, seed sd 8 % of the metric."""
+    """At most 5 % of reports on 8 identical variants have a false verdict. The sd over seeds is 8 % of the metric."""
     rng = np.random.default_rng(20)
     reports = 800
     false = 0
@@ -138,7 +138,7 @@ def test_identical_variants_rarely_differ_significantly(seeds: int) -> None:
 
 
 def test_different_variants_mostly_differ_significantly() -> None:
-    """8 variants 15 % apart, seed sd 8 %, 5 seeds: at least 60 % of pairs decided, and rarely the wrong way."""
+    """At least 60 % of pairs of 8 variants that are 15 % apart have a verdict. At most 0.1 % have a wrong one."""
     rng = np.random.default_rng(21)
     decided = wrong = total = 0
     for _ in range(100):
@@ -152,7 +152,7 @@ def test_different_variants_mostly_differ_significantly() -> None:
 
 
 def test_the_test_of_a_pair_depends_on_no_third_entry() -> None:
-    """A value that is not positive turns only the pairs that have it to the values themselves."""
+    """An entry with values that are not positive changes only its own pairs, whose test does not use logarithms."""
     alone = with_failures(of(*A), of(*B))
     pairs = compare_all({"a": of(*A), "b": of(*B), "c": of(-1.0, 0.0, 1.0)}, LOWER)
     assert [pair.test for pair in pairs] == ["Welch on logs", "Welch", "Welch"]
@@ -179,7 +179,7 @@ def test_failures_do_not_protect_a_bad_variant(failures: int, references: ScoreS
 
 
 def test_frequent_failures_alone_lose_and_are_not_clearly_worse() -> None:
-    """Equal finished runs; one entry fails in half of 20 seeds."""
+    """An entry that fails in half of 20 seeds is significantly worse, but not clearly worse, if its finished runs are equal."""
     values = [float(v) for v in 25 * np.exp(0.08 * np.random.default_rng(3).normal(size=20))]
     pair = with_failures(of(*values), of(*values[::2], failures=10))
     assert (pair.better, pair.verdict, pair.failures) == ("a", "significantly better", "b failed in 10 of 20 seeds")
@@ -220,7 +220,7 @@ def test_a_failed_run_is_the_worst_in_the_share_of_better_pairs() -> None:
 
 
 def test_levels_follow_the_direction() -> None:
-    """On a metric of which more is better, the mirrored pair has the mirrored result."""
+    """On a metric for which higher is better, the pair with inverted values has the same result."""
     references = ScoreScale(untrained=1 / REFERENCES.untrained, real=1 / REFERENCES.real)
     one, two = of(*GOOD), of(*BAD[1:], failures=1)
     flipped = [replace(data, values=tuple(1 / value for value in data.values)) for data in (one, two)]
@@ -245,7 +245,7 @@ def data_of(runs: list[float | None]) -> Sample:
 def test_a_failure_never_turns_a_verdict_in_its_entrys_favour(
     one: list[float | None], two: list[float | None], data: st.DataObject
 ) -> None:
-    """Of any values between the reference rows, with any failures, on both scales and with either end better."""
+    """A failure favours its entry for no values between the reference rows, no number of failures, no scale and no direction."""
     finished = [i for i, value in enumerate(one) if value is not None]
     replaced = data.draw(st.sampled_from(finished)) if finished else 0
     changed = [None if i == replaced else value for i, value in enumerate(one)]
@@ -264,7 +264,7 @@ CLOSE = st.lists(st.floats(20.0, 22.0), min_size=6, max_size=12)
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.lists(RUNS | LOW | HIGH | HIGHEST | CLOSE, min_size=3, max_size=5), st.data())
 def test_in_a_table_a_failure_never_turns_a_verdict_in_its_entrys_favour(table: list[list[float | None]], data: st.DataObject) -> None:
-    """The correction for several pairs included: a failure changes the p of all pairs of its entry."""
+    """With Holm's correction, a failure changes p for all pairs of its entry, but never in favour of this entry."""
     finished = [i for i, value in enumerate(table[0]) if value is not None]
     replaced = data.draw(st.sampled_from(finished)) if finished else 0
     changed = [[None if i == replaced else value for i, value in enumerate(table[0])], *table[1:]]
@@ -275,7 +275,7 @@ def test_in_a_table_a_failure_never_turns_a_verdict_in_its_entrys_favour(table: 
 
 
 def test_other_significant_pairs_do_not_help_an_entry_with_failures() -> None:
-    """Holm's factor of the pair that the entry wins would fall from 3 to 1."""
+    """Holm's factor of the pair that an entry with failures wins stays 3, and does not fall to 1."""
     won = Comparison(a="a", b="b", p=0.02, better="a", failed=frozenset("a"))
     others = [Comparison(a="a", b="c", p=1e-6, better="c", failed=frozenset("a")), Comparison(a="b", b="c", p=1e-6, better="c")]
     assert [pair.better for pair in with_verdicts([won, *others])] == [None, "c", "c"]

@@ -14,9 +14,9 @@ from reports.stats import Sample
 pytestmark = pytest.mark.slow
 
 REPORTS = 1000
-SEED_SD = 0.08  # of log FID over training seeds
+SEED_SD = 0.08  # the standard deviation of log FID over training seeds
 Noise = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
-NOISES: dict[str, Noise] = {  # of mean 0 and standard deviation 1, but for the heavy tails, which have no fourth moment
+NOISES: dict[str, Noise] = {  # with mean 0 and standard deviation 1 (the heavy-tailed noise has no fourth moment)
     "normal": lambda random, shape: random.normal(size=shape),
     "skewed": lambda random, shape: random.gamma(2.0, size=shape) / np.sqrt(2.0) - np.sqrt(2.0),
     "heavy-tailed": lambda random, shape: random.standard_t(3, size=shape) / np.sqrt(3.0),

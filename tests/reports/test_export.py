@@ -1,4 +1,4 @@
-"""The tidy files: their contract, their bytes and their digits."""
+"""The tidy files: their documented columns, their bytes and their digits."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_folder_in_the_way_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """A folder of tidy results."""
+    """Return a folder of tidy results."""
     write_csv(results(some()), tmp_path)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""Results filtered by variant."""
+"""Filters of results by variant."""
 
 from __future__ import annotations
 

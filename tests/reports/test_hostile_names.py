@@ -86,7 +86,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return whole(spread("plain", folder / "artifacts"), folder).page
 
 
-FAST = ("element",)  # the others take as long each
+FAST = ("element",)  # each of the others takes as long
 TITLES = [
     pytest.param(text, marks=() if name in FAST else pytest.mark.slow)
     for name, text in HOSTILE.items()
@@ -111,13 +111,13 @@ def test_the_page_has_no_element_and_attribute_but_ours(written: tuple[str, Writ
 def test_the_page_says_the_text_as_it_is(written: tuple[str, Written]) -> None:
     text, found = written
     visible_text = "\n".join(found.page.texts)
-    assert visible_text.count(harmless(text).replace("\r\n", "\n")) >= 20  # as files are read
+    assert visible_text.count(harmless(text).replace("\r\n", "\n")) >= 20  # reading a file translates line ends
     assert not set(visible_text) & {"\x00", "\x07", "\x1b", "\u202e", "\u2066", "\u200f"}
 
 
 def test_pictures_are_xml_with_the_text_in_them(written: tuple[str, Written]) -> None:
     text, found = written
-    picture_texts = found.page.texts_in_pictures()  # parses each
+    picture_texts = found.page.texts_in_pictures()  # parses each picture
     assert picture_texts
     shorter = "".join(letter for letter in text if letter.isalnum())[:8]
     assert any(shorter in "".join(letter for letter in label if letter.isalnum()) for label in picture_texts)
@@ -138,7 +138,7 @@ def test_markdown_renders_to_the_text_and_no_other_element(written: tuple[str, W
 
 
 def test_tables_of_the_markdown_keep_their_columns(written: tuple[str, Written]) -> None:
-    """Every row of a table has as many cells as its head: bars that are not escaped are the borders."""
+    """Every row of a table has as many unescaped bars, the borders of its cells, as the head."""
     widths: list[list[int]] = [[]]
     for line in written[1].markdown.splitlines():
         if line.startswith("| "):
@@ -174,7 +174,7 @@ def test_latex_acts_on_nothing_of_it(written: tuple[str, Written]) -> None:
 
 
 def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
-    """A database refuses them, but a JSON artifact can hold them, escaped."""
+    """The report replaces unpaired surrogates by question marks. A JSON artifact can contain them as escapes."""
     found = results(synthetic_runs(TWO), tmp_path / "artifacts", curves=False)
     for file in (tmp_path / "artifacts").rglob("environment.json"):
         file.write_text('{"cpu": "half \\ud800", "torch": "whole \\ud83d\\ude80"}')
@@ -188,7 +188,7 @@ def test_halves_of_surrogate_pairs_are_question_marks(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("title", TITLES)
 def test_the_title_of_somebodys_metric(title: str, tmp_path: Path) -> None:
-    """The metric ranks, so its title is in every table, caption and axis."""
+    """The title of a user's headline metric is plain text in tables, captions and axes."""
     register_card(Card(key="quality/mine", title=title, direction="lower", unit=title[:40], meaning=title, citation=title, recorded=True))
     found = results([*(replace(run, headline="quality/mine") for run in synthetic_runs(TWO)), *references()])
     written = whole(found, tmp_path)

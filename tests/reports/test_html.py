@@ -18,7 +18,7 @@ HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 
 
 class Page(HTMLParser):
-    """Tags, links and visible text of a page."""
+    """Parser of a page: its tags, links and visible text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A path that cannot be written raises a one-line error before the work, and nothing is written."""
+"""A path that cannot be written raises a one-line error before the report is built, and nothing is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"^--csv: .*file") as error:
             io.check_folder(path, "--csv")
         assert "\n" not in str(error.value)
-    io.check_file(tmp_path / "file", "--latex")  # is replaced
+    io.check_file(tmp_path / "file", "--latex")  # an existing file will be replaced
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_name_that_no_file_system_takes() -> None:
         io.check_folder(Path("a" * 300), "--out")
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder in which nobody can make one")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc, a folder in which no user can create a file")
 def test_permissions_are_not_trusted() -> None:
     with pytest.raises(UserError, match=r"^--out: .*'/proc/none/a': No such file or directory"):
         io.check_folder(Path("/proc/none/a"), "--out")

@@ -17,7 +17,7 @@ HOSTILE = r"\input{/etc/passwd} $x$ & 50% #1 a_b^c~d <|> [x]*" + "\n\\end{table}
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of every row."""
+    """Return the cells of each row."""
     return [line.strip().removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r"\\")]
 
 
@@ -84,9 +84,9 @@ def test_the_best_checkpoint_has_a_column() -> None:
 
 def test_hostile_names_are_text() -> None:
     text = latex(view(results([*synthetic_runs({HOSTILE: TWO["a"], "[b]": TWO["b"], "*c": (30.0, 31.0, 32.0)}, dataset=HOSTILE)])))
-    assert text.count(r"\begin{") == text.count(r"\end{") == 2  # our table and our tabular
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2  # the table and the tabular of the report
     assert r"\textbackslash{}input\{/etc/passwd\} \$x\$ \& 50\% \#1 a\_b\textasciicircum{}c\textasciitilde{}d" in text
-    assert not re.search(r"\\\\\s*[\[*]", text)  # what would be read as the options of a row's end
+    assert not re.search(r"\\\\\s*[\[*]", text)  # LaTeX would read these as options of the row's end
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert all(len(re.findall(r"(?<!\\)&", line)) == 4 for line in body)
     unescaped = re.sub(r"\\[{}$&#_%\\]|\$\\(pm|infty|downarrow|uparrow)\$|\$-\$", "", text.partition("\n")[2])

@@ -1,4 +1,4 @@
-"""Markdown that shows every text literally."""
+"""Markdown output, which shows every text literally."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from reports.sections import pairs, progress
 from reports.sections.common import png
 
 TWO = {"a": (10.0, 11.0, 12.0), "b": (20.0, 21.0, 22.0)}
-LARGEST = sys.float_info.max  # what an SQL tracker stores for infinity
+LARGEST = sys.float_info.max  # an SQL store has this value instead of infinity
 ONE_ENTRY = "There is only one entry"
 NOTHING_MEASURED = "No run has classifier-FID"
 UNTAGGED = {name: "" for name in RUN_COLUMNS if name not in ("run_id", "kind", "seed", "status", "started")}
@@ -35,7 +35,7 @@ def ended(status: str, reason: str = "") -> list[SyntheticRun]:
 
 
 def with_first(value: float) -> list[SyntheticRun]:
-    """Return runs of two entries; the first run of one entry has this value."""
+    """Return runs of two entries. The first run of one entry has this value."""
     return synthetic_runs({"a": (value, 11.0, 12.0), "b": TWO["b"]})
 
 
@@ -108,11 +108,11 @@ def test_nothing_is_better_without_a_test(case: str, tmp_path: Path) -> None:
 
 
 def test_no_number_is_made_up(tmp_path: Path) -> None:
-    """Every entry has one run, so every number of the summary is a recorded one."""
+    """If every entry has one run, every number of the summary is a recorded number."""
     runs = [SyntheticRun(variant="a", fid=10.25), SyntheticRun(variant="b", fid=20.5)]
     found = results(runs, curves=False)
     recorded = {number(float(value)) for run in found.runs.to_dict("records") for key, value in run.items() if "/" in key}
-    recorded |= {"2,344", "4,807", "1", "10"}  # whole numbers: updates, images a second, runs, classes
+    recorded |= {"2,344", "4,807", "1", "10"}  # integers: updates, images per second, runs, classes
     numbers = numbers_in([text for row in summary(whole(found, tmp_path)).values() for text in row])
     assert numbers
     assert numbers <= recorded
@@ -286,7 +286,7 @@ def test_shares_that_are_none(shares: str, images: Results, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_runs_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
-    """The order of runs, curves and protocols in the store has no effect."""
+    """The order of runs, curves and evaluation protocols in the store has no effect on the files."""
     runs = [*complete([*synthetic_runs({name: QUICK[name] for name in ("dcgan", "wgan")}), *references()]), *points({"c": (0.1, 0.2, 0.3)})]
     first = results(runs, tmp_path / "artifacts")
     shuffled = replace(

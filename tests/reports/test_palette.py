@@ -1,4 +1,4 @@
-"""Colours that differ with every kind of colour vision and have contrast to both papers."""
+"""Colours of the palette: differences for each kind of colour vision, and contrast to both backgrounds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def linear(colour: str) -> np.ndarray:
 
 
 def oklab(rgb: np.ndarray) -> np.ndarray:
-    """Ottosson 2020, times 100."""
+    """Return a linear RGB colour in Oklab (Ottosson 2020), times 100."""
     to_lms = np.array(
         [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566], [0.0883024619, 0.2817188376, 0.6299787005]]
     )
@@ -45,7 +45,7 @@ def test_every_two_colours_differ(eye: str, least: float) -> None:
 
 @pytest.mark.parametrize("paper", [PAPER, DARK[PAPER]])
 def test_every_colour_stands_out(paper: str) -> None:
-    """Contrast (WCAG 2) of about 3 : 1, as marks and lines need."""
+    """Every colour has a contrast (WCAG 2) of about 3 : 1, which markers and lines need."""
     for colour in COLOURS:
         bright, dark = sorted((luminance(colour), luminance(paper)), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) >= 2.75, colour

@@ -40,8 +40,8 @@ def test_more_may_be_better_and_values_may_be_zero() -> None:
 @pytest.mark.parametrize(
     ("scale", "at_zero"),
     [
-        (ScoreScale(untrained=115.0, real=0.24), HIGHEST),  # a Fréchet distance: smaller is better
-        (ScoreScale(untrained=0.05, real=0.85), LOWEST),  # a share: greater is better
+        (ScoreScale(untrained=115.0, real=0.24), HIGHEST),  # a Fréchet distance: lower is better
+        (ScoreScale(untrained=0.05, real=0.85), LOWEST),  # a share: higher is better
         (ScoreScale(untrained=0.1, real=-1e-3), 0.1 / 0.101),  # an unbiased estimate, which is negative for real images
         (ScoreScale(untrained=0.0, real=0.8), 0.0),
     ],
@@ -51,7 +51,7 @@ def test_scores_do_not_jump_at_zero(scale: ScoreScale, at_zero: float) -> None:
     values = [*(-value for value in small), 0.0, *reversed(small)]
     found = [scale.score(value) for value in values]
     better = 1 if scale.real > scale.untrained else -1
-    assert found == sorted(found, reverse=better < 0), "a better value has no lower score"
+    assert found == sorted(found, reverse=better < 0), "a better value has a lower score than a worse one"
     at = values.index(0.0)
     assert found[at - 1 : at + 2] == pytest.approx([at_zero] * 3)
 
@@ -68,7 +68,7 @@ def test_the_scale_is_the_same_for_all_values() -> None:
     scale = ScoreScale(untrained=100.0, real=1.0)
     assert scale.score(0.1) == pytest.approx(1.5)
     assert scale.score(0.01) == HIGHEST
-    assert scale.score(0.0) == scale.score(-0.5) == HIGHEST, "not what a linear scale would say, which is about 1"
+    assert scale.score(0.0) == scale.score(-0.5) == HIGHEST, "scores of 0 and below must be the highest; a linear scale gives about 1"
 
 
 @pytest.mark.parametrize("real", [200.0, math.nan, math.inf])
@@ -94,7 +94,7 @@ def test_nothing_has_no_mean() -> None:
 
 
 def test_the_bootstrap_draws_within_each_data_set() -> None:
-    # One run a data set: nothing can vary, however far the data sets are apart.
+    # With one run per data set, resamples are equal, even if the data sets differ.
     alone = aggregate({"a": [0.1], "b": [0.9]})
     assert (alone.interval.low, alone.interval.high) == pytest.approx((alone.iqm, alone.iqm))
     assert alone.worst == 0.1
@@ -137,7 +137,7 @@ def test_improvability_is_the_largest_loss_by_hand() -> None:
 
 
 def test_win_rates_by_hand() -> None:
-    """On x: 3 of 4 pairs and a tie; on y: none. Each data set has the same weight."""
+    """The win rate weights data sets equally. The first entry wins 3 of 4 pairs and ties one on x, and wins none on y."""
     one, two = {"x": (0.9, 0.5), "y": (0.1,)}, {"x": (0.5, 0.4), "y": (0.2, 0.3, 0.4)}
     assert win_rate(one, two) == pytest.approx((3.5 / 4 + 0) / 2)
     assert win_rate(one, two) + win_rate(two, one) == pytest.approx(1)

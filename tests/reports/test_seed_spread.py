@@ -1,4 +1,4 @@
-"""Shares of the spread against hand-worked values, closed forms and simulation."""
+"""Shares of the spread against values computed by hand, closed forms and simulation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_shares_by_hand() -> None:
     assert found is not None
     assert [share.value for share in found.shares.values()] == pytest.approx([0.8, 0.2, 0.0])
     assert found.shares["noise"].interval.high == 0
-    assert found.p_equal == 0  # a stream without any spread
+    assert found.p_equal == 0  # one random stream has no spread
 
 
 def test_the_interval_of_two_streams_is_that_of_the_f_distribution() -> None:
-    """The share of two variances is a function of their ratio, whose interval is s1² / s2² / F."""
+    """The interval of a share follows from that of the ratio of two variances, s1² / s2² / F."""
     one, two = np.random.default_rng(0).normal(0, 2, 6), np.random.default_rng(1).normal(0, 1, 9)
     found = spread_shares({"init": one.tolist(), "data": two.tolist()})
     assert found is not None

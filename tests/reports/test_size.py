@@ -1,4 +1,4 @@
-"""The size of a page: twelve variants of five seeds with all artifacts fit into five megabytes."""
+"""The size of a page: twelve variants with five seeds and all artifacts take at most five megabytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.slow
 
 LIMIT = 5_000_000  # bytes
 BINS = 100
-MARKS = 100  # of a training curve
+MARKS = 100  # points of a training curve
 
 
 def noisy(file: Path, random: np.random.Generator) -> None:
-    """Put incompressible noise between white lines, as in a grid of 28 x 28 images."""
+    """Replace an image by incompressible noise between white lines, as in a grid of 28 x 28 images."""
     with Image.open(file) as image:
         height, width = np.asarray(image).shape[:2]
     pixels = random.integers(0, 250, size=(height // 2 + 1, width // 2 + 1), dtype=np.uint8)
@@ -62,6 +62,6 @@ def test_twelve_variants_of_five_seeds(tmp_path: Path) -> None:
         noisy(file, random)
     page = write(build(found, title="x"), tmp_path / "report")
     text = page.read_text()
-    assert 2_000_000 < len(text.encode()) <= LIMIT  # the lower bound: nothing large is missing
+    assert 2_000_000 < len(text.encode()) <= LIMIT  # below the lower bound, large parts are missing
     for part in ("bins-0", "gradients-0", "logits-0", "marks-0", "nearest-0", "interpolation-0", "progress-seconds-0"):
         assert f'id="{part}"' in text

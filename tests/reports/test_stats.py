@@ -1,4 +1,4 @@
-"""Intervals, tests and verdicts against scipy, hand-worked values and simulation."""
+"""Intervals, tests and verdicts against scipy, values computed by hand and simulation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_t_interval_equals_scipy() -> None:
 
 
 def test_t_interval_by_hand() -> None:
-    # mean 2, sd 1, n 3: the quantile of t with 2 degrees of freedom is 4.30265, so 2 -+ 4.30265 / sqrt(3)
+    # The mean is 2, and the sd 1. The quantile of t with 2 degrees of freedom is 4.30265, so the ends are 2 -+ 4.30265 / sqrt(3).
     ours = stats.t_interval((1.0, 2.0, 3.0))
     assert ours is not None
     assert (ours.low, ours.high) == pytest.approx((-0.484138, 4.484138), abs=1e-6)
@@ -84,7 +84,7 @@ def test_an_empty_sample_has_no_values_and_no_warning() -> None:
 
 
 def test_noise_by_hand() -> None:
-    """Values 1, 2, 3 have variance 1; errors .3, .4, .5 have the mean square 1/6."""
+    """The share is the mean square of the errors, 1/6 for 0.3, 0.4 and 0.5, divided by the variance of the values, 1."""
     found = stats.noise([1.0, 2.0, 3.0], [0.3, 0.4, 0.5])
     assert found is not None
     assert found.error == pytest.approx(math.sqrt(0.5 / 3))
@@ -96,9 +96,9 @@ def test_noise_by_hand() -> None:
     [
         ([], [], None),
         ([1.0, 2.0, 3.0], [NAN, NAN, NAN], None),
-        ([1.0, 2.0], [0.3, 0.3], (0.3, None)),  # too few for a variance
-        ([2.0, 2.0, 2.0], [0.3, 0.3, 0.3], (0.3, None)),  # none to have a share of
-        ([1.0, 2.0, 3.0], [5.0, 5.0, 5.0], (5.0, 1.0)),  # at most all
+        ([1.0, 2.0], [0.3, 0.3], (0.3, None)),  # too few values for a variance
+        ([2.0, 2.0, 2.0], [0.3, 0.3, 0.3], (0.3, None)),  # a variance of 0 has no share
+        ([1.0, 2.0, 3.0], [5.0, 5.0, 5.0], (5.0, 1.0)),  # a share is at most 1
         ([1.0, 2.0, 3.0, NAN, math.inf], [0.3, 0.3, 0.3, 9.0, 9.0], (0.3, 0.09)),
     ],
 )
@@ -156,7 +156,7 @@ def test_the_ends_of_the_expected_best() -> None:
 
 
 def test_the_expected_best_is_unbiased() -> None:
-    """The best of 3 exponentials is 1/3 in the mean; estimated from 7 draws each."""
+    """The mean of the estimates from 7 draws equals the expected best of 3 exponentials, 1/3."""
     draws = np.random.default_rng(1).exponential(size=(4000, 7))
     found = [stats.expected_best(list(row), 0, "lower")[2] for row in draws]
     assert np.mean(found) == pytest.approx(1 / 3, abs=4 * np.std(found) / math.sqrt(len(found)))

@@ -75,7 +75,7 @@ def test_a_trial_stopped_between_seeds_has_the_mean_so_far() -> None:
 
 
 def damaged(recorded: Any, path: tuple[str | int, ...], value: object) -> Any:
-    """Return the study with another value at one place."""
+    """Replace the value at a path in a study, and return the study."""
     inner = recorded
     for step in path[:-1]:
         inner = inner[step]
@@ -125,7 +125,7 @@ def test_a_damaged_study_is_left_out_with_one_line_that_names_the_place(
 
 
 def test_a_file_of_an_earlier_version_lacks_fields() -> None:
-    """The fields that every version of format 1 has suffice."""
+    """A file that has only the fields of all versions of format 1 is readable."""
     bare = {"number": 0, "state": "complete", "values": [40.0]}
     objectives = [{"key": "quality/fid_classifier", "direction": "lower"}]
     found = known({"format": 1, "study": "old", "objectives": objectives, "variants": {"dcgan": {"trials": [bare]}, "wgan": {}}})
@@ -183,7 +183,7 @@ JSON = st.recursive(
 @given(place=st.lists(st.integers(0, 30), max_size=6), value=JSON)
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_anything_anywhere_is_read_or_left_out(place: list[int], value: Any) -> None:
-    """A complete study with one replaced value."""
+    """A study with any value in any place is read, or parts of it are omitted, without an error."""
     recorded: Any = usual(4)
     parent, key = {"all": recorded}, "all"
     for step in place:

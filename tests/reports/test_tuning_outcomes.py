@@ -1,4 +1,4 @@
-"""The gain from tuning, by the final runs."""
+"""Outcomes of tuning, by the final runs."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_a_run_without_any_protocol_counts_under_each() -> None:
 
 
 def unrecorded(found: Results, *run_ids: str) -> Results:
-    """Return the results as if the protocols of these runs could not be read."""
+    """Return the results without the evaluation protocols of these runs."""
     return replace(found, protocols=found.protocols[~found.protocols["run_id"].isin(run_ids)])
 
 
@@ -158,7 +158,7 @@ def test_no_protocol_at_all_compares_nothing() -> None:
 
 def test_runs_of_unknown_protocols_are_with_those_of_the_same_hash() -> None:
     runs = [replace(run, columns={"protocol": "h"}) for run in synthetic_runs(TWO)]
-    assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # the others have the protocols of the hash
+    assert members(unrecorded(results(runs), "b-0")) == [{run.run_id for run in runs}]  # other runs record the protocol of this hash
     others = [replace(run, columns={"protocol": "g" if run.seed else "h"}) for run in synthetic_runs({"b": TWO["b"]})]
     found = results([*synthetic_runs({"a": TWO["a"]}, protocol="i"), *others])
     assert members(unrecorded(found, "b-0", "b-1", "b-2")) == [{"a-0", "a-1", "a-2"}, {"b-1", "b-2"}, {"b-0"}]
@@ -266,7 +266,7 @@ def test_the_same_variant_outside_a_study_keeps_its_name() -> None:
 
 
 def test_the_best_that_the_study_holds_now_has_the_name() -> None:
-    """After more trials, another trial is the best. The runs of the former best keep their settings in the name."""
+    """After more trials, the new best trial is "tuned". The names of the former best trial's runs have their settings."""
     before, after = usual(6), usual(14)
     assert before["variants"]["dcgan"]["best"]["number"] != after["variants"]["dcgan"]["best"]["number"]
     old = [run for run in final_runs(before) if run.variant == "dcgan" and run.columns["recipe"] == "tuned"]

@@ -1,4 +1,4 @@
-"""The progress display of a study, with and without a terminal."""
+"""Progress display of a study, with and without a terminal."""
 
 from __future__ import annotations
 

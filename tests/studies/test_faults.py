@@ -1,4 +1,4 @@
-"""Fault injection: killed workers and processes during a study. The study loses no trial and repeats none."""
+"""Fault injection: killed workers and processes during a study. No trial is missing, and none is recorded twice."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def trials(plan: Plan, arm: int) -> list[FrozenTrial]:
 
 
 def check(plan: Plan) -> None:
-    """Check that the study has exactly the requested trials, repeats each trial of a dead worker once, and has one run for each score."""
+    """Assert that the study has the requested trials, one run for each score, and one repetition of each trial of a dead worker."""
     ended = [run for run in runs(plan) if run.data.tags["kind"] == "run" and run.data.tags["status"] in ("finished", "pruned", "diverged")]
     done = Counter(run.data.tags["fingerprint"] for run in ended)
     assert set(done.values()) == {1}
@@ -103,7 +103,7 @@ def test_a_killed_process_and_its_workers(uri: str, tmp_path: Path) -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    # Ray workers end shortly after their driver.
+    # Ray workers exit shortly after their driver.
     deadline = time.monotonic() + 60
     while workers(plan) and time.monotonic() < deadline:
         time.sleep(1.0)

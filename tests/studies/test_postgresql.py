@@ -1,4 +1,4 @@
-"""Studies on PostgreSQL for several machines: locks, heartbeats, and two processes that share the work."""
+"""Studies on PostgreSQL for several machines: locks, heartbeats, and two processes that share the trials."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_resumed_study_has_the_same_parent(uri: str, tmp_path: Path, monkeypat
     assert history == dict(enumerate(values))
     falling = {point.step: point.value for point in client.get_metric_history(parent, "search/label-smoothed/best")}
     assert [falling[step] for step in range(5)] == [min(values[: step + 1]) for step in range(5)]  # type: ignore[type-var]
-    assert len(client.get_metric_history(parent, "search/label-smoothed")) == 5  # each once
+    assert len(client.get_metric_history(parent, "search/label-smoothed")) == 5  # one point for each trial
     assert len(recorded(planned(uri, tmp_path))["variants"]["label-smoothed"]["trials"]) == 5
 
 
@@ -159,7 +159,7 @@ def test_importance_of_unsuitable_trials_is_a_note(
     assert json.loads(as_json(plan, [study], {"label-smoothed": found}))["variants"]["label-smoothed"]["importance_note"] == words
 
 
-@pytest.mark.parametrize("failures", [1, 1000])  # failed reads of the recorded state
+@pytest.mark.parametrize("failures", [1, 1000])  # number of failed reads of the recorded state
 def test_a_recorded_state_that_cannot_be_read_is_not_overwritten(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:

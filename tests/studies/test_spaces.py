@@ -1,4 +1,4 @@
-"""Search spaces: invalid spaces raise at once, and a point of a space becomes settings for the command line."""
+"""Search spaces: the errors of invalid spaces, and points of a space as settings for the command line."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_the_reproduction_has_the_published_network_starts_and_budget(name: str)
             "adam",
         )
         assert recipe.lr_g == recipe.lr_d  # type: ignore[attr-defined]
-    fitting(SPACES.get(study.space), configs)  # every start lies in the space
+    fitting(SPACES.get(study.space), configs)  # raises if a default is outside of the space
     assert (study.dataset, study.sampler, study.pruner) == ("fashion-mnist", "random", "none")
 
 

@@ -1,4 +1,4 @@
-"""Storage in a journal: locks, living and dead workers, damaged files. test_postgresql.py tests the database."""
+"""Storage in a journal: locks, running and dead workers, and damaged files. test_postgresql.py tests the database."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_answer_of_a_database_is_complete_without_the_password() -> None:
 
 @contextmanager
 def _refusing_database(answer_text: str) -> Iterator[int]:
-    """Context manager that runs a server which answers every start-up message with PostgreSQL's ErrorResponse. Yields its port."""
+    """Context manager that runs a server and yields its port. The server answers every start-up message with an ErrorResponse."""
     fields = (
         b"".join(letter + value + b"\0" for letter, value in ((b"S", b"FATAL"), (b"C", b"28P01"), (b"M", answer_text.encode()))) + b"\0"
     )
@@ -180,7 +180,7 @@ def test_a_damaged_line_before_others_is_refused_and_stays(storage: Storage, stu
 def test_a_file_that_takes_the_place_of_a_journal_is_left_alone(study: optuna.Study, tmp_path: Path) -> None:
     path = tmp_path / "studies.journal"
     path.write_bytes(b"notes\nof mine\n" * 100)
-    with suppress(Exception):  # Optuna raises many types
+    with suppress(Exception):  # Optuna raises many types of errors
         study.ask()
     assert path.read_bytes().startswith(b"notes\nof mine\n" * 100)
 

@@ -1,4 +1,4 @@
-"""A plan is complete, or raises a one-line error. Nothing is written."""
+"""Plans of studies: complete plans, and one-line errors before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Complete studies: resumed, shared, interrupted, and with workers that die. Most replace the training by a formula."""
+"""Complete studies: resumed, shared, interrupted, and with killed workers. Most tests replace the training by a formula."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Optuna reads the attributes of a study before it counts the trials: both may be added in between."""
+    """A summary without attributes but with trials is not an error. Optuna can return one while another process creates the study."""
     Fake(monkeypatch, lr)
     swept(planned(uri, tmp_path))
     summaries = optuna.get_all_study_summaries
@@ -286,7 +286,7 @@ def test_a_refused_study_writes_nothing(uri: str, tmp_path: Path, monkeypatch: p
     swept(planned(uri, tmp_path, STUDY, only=("dcgan",)))
     with pytest.raises(UserError, match=r"the study 'tiny/dcgan' already exists with another space \(lr-k, not lr-k-tied\)"):
         swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied")))
-    with pytest.raises(UserError, match="'tiny/dcgan' already exists with another space"):  # not requested, but in this study
+    with pytest.raises(UserError, match="'tiny/dcgan' already exists with another space"):  # a variant that this call excludes
         swept(planned(uri, tmp_path, replace(STUDY, space="lr-k-tied"), only=("label-smoothed",)))
     swept(planned(uri, tmp_path, STUDY))
     assert states(planned(uri, tmp_path, STUDY)) == ["COMPLETE"] * 3
@@ -350,7 +350,7 @@ def test_a_missing_default_is_enqueued(uri: str, tmp_path: Path, monkeypatch: py
     Fake(monkeypatch, lr)
     plan = planned(uri, tmp_path)
     created = optuna.create_study(storage=open_storage(plan.storage).optuna, study_name="tiny/label-smoothed")
-    created.set_user_attr("ganbench", plan.identity(plan.arms[0]))  # the process is killed here
+    created.set_user_attr("ganbench", plan.identity(plan.arms[0]))  # the state of the study if the process is killed here
     swept(plan)
     assert [bool(trial.user_attrs.get("default")) for trial in study_of(plan).get_trials()] == [True, False, False]
 

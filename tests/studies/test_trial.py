@@ -1,4 +1,4 @@
-"""A trial: its training, its score and its status. Runs are replaced by formulas here; test_sweep.py trains."""
+"""Trials: their training, score and status. Formulas replace the runs, except in test_sweep.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Malicious pickles for tests: code that unpickles one creates a marker file."""
+"""Malicious pickles for tests. Code that unpickles one creates a marker file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Planted:
 
 @dataclass(frozen=True)
 class Bait:
-    """Malicious object in every file format that some library unpickles, and the file that it creates."""
+    """Malicious files in every format that some library unpickles, and the marker file that they create."""
 
     marker: Path
 

@@ -23,12 +23,12 @@ def fuzz(examples: int) -> settings:
 
 
 def at_every_size(test: Callable[..., None]) -> Any:
-    """Run a test with a few examples, and with many in the fault-injection tests."""
+    """Parametrize a test with few examples, and with many in the fault-injection tests."""
     return pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.faults)])(test)
 
 
 def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> str:
-    """Return the one-line message of the error of this kind that a call raises; empty if it raises none. Other errors propagate."""
+    """Return the one-line message of the error of this kind that a call raises, or an empty string. Other errors propagate."""
     try:
         call()
     except kind as error:
@@ -41,9 +41,9 @@ def mistake(call: Callable[[], object], kind: type[Exception] = UserError) -> st
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes, *, start: int = 0) -> bytes:
-    """Draw damaged content: truncated, with flipped bits, with moved, inserted or zero bytes, doubled, or replaced.
+    """Draw damaged content: truncated, doubled, replaced, or with flipped bits or moved, inserted or zero bytes.
 
-    The damage lies after `start`, and often in the first bytes, which matter most.
+    The damage lies after `start`, often in the first bytes because parsers read them first.
     """
     end = draw(st.sampled_from([len(content), min(len(content), 64), min(len(content), 4096)]))
     place = st.integers(min(start, max(end - 1, 0)), max(end - 1, 0))

@@ -1,4 +1,4 @@
-"""The servers of docs/deploy. Their script starts them in a temporary folder and on free ports."""
+"""Servers of docs/deploy, which their script starts in a temporary folder and on free ports."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ LOOPBACK = {"0100007F"}  # 127.0.0.1
 
 
 def ganbench(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, without the environment variables for stores."""
+    """Execute the command in a folder, without the environment variables for stores."""
     folder.mkdir(exist_ok=True)
     given = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_TRACKING", "PG"))}
     given |= {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(SCRIPT.parents[2]), **environment}

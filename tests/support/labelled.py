@@ -1,4 +1,4 @@
-"""Small labelled images that a classifier learns in a second."""
+"""Small datasets of labelled images that a classifier learns in a second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.core.spec import DataShape, Examples, Split
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Dataset whose classes are fixed patterns with noise. With `learnable=False`, labels are random."""
+    """Dataset whose classes are fixed patterns with noise. Labels are random with `learnable=False`."""
 
     name: str = "patterns"
     shape: tuple[int, int, int] = (1, 8, 8)

@@ -19,7 +19,7 @@ def save(path: Path, *, size: tuple[int, int] = (16, 16), mode: str = "RGB", see
 
 
 def fill(folder: Path, n: int, *, classes: Sequence[str] = (), size: tuple[int, int] = (16, 16), mode: str = "RGB") -> Path:
-    """Save n different images in the folder, or n in a subfolder for each class."""
+    """Save n different images in a folder, or n per class in subfolders, and return the folder."""
     for start, name in enumerate(classes or [""]):
         for index in range(n):
             save(folder / name / f"{index:03}.png", size=size, mode=mode, seed=1000 * start + index)

@@ -23,7 +23,7 @@ class Failure:
 
     name: str
     unit: str
-    severities: tuple[float, ...]  # ascending; the first leaves the real images unchanged
+    severities: tuple[float, ...]  # ascending, with unchanged real images first
     make: Callable[[Dataset, int, float], Tensor]
 
 
@@ -126,7 +126,7 @@ def blobs(dataset: Dataset, n: int, share: float) -> Tensor:
 
 
 def checkered(dataset: Dataset, n: int, levels: float) -> Tensor:
-    """Return images with a checkerboard of single pixels, brighter and darker by so many grey levels: a trace of transposed convolutions."""
+    """Return images with a checkerboard of this many grey levels, as from transposed convolutions."""
     images = real(dataset, n).float()
     rows, columns = (torch.arange(side) for side in images.shape[2:])
     return _bytes(images + levels * (1 - 2 * ((rows[:, None] + columns) % 2)))
@@ -149,7 +149,7 @@ FAILURES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Contaminated:
-    """A dataset in which negatives replace a share of the test images: outliers on the real side."""
+    """Dataset with outliers. Negatives replace a share of the test images."""
 
     of: Dataset
     share: float
@@ -187,7 +187,7 @@ class Contaminated:
 
 
 def contaminated(evaluator: Evaluator, share: float) -> Evaluator:
-    """Return an evaluator whose test images hold a share of outliers, with the extractors of the given one."""
+    """Return an evaluator with a share of outliers in its test images, and with the extractors of another evaluator."""
     other = Evaluator(Contaminated(of=evaluator.dataset, share=share), samples=evaluator.n, errors=False, metrics=evaluator.keys)
     other._real._extractors.update({kind: evaluator._real.extractor(kind) for kind in evaluator._real.kinds})
     return other

@@ -1,4 +1,4 @@
-"""Metrics of planted failures: measured once, and summarised in a word."""
+"""Metrics of planted failures: cached measurements, and a summary in one word."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.metrics.cards import SE
 
-NOISE = 3.0  # standard errors; a smaller step counts as noise
+NOISE = 3.0  # in standard errors (smaller steps are noise)
 
 
 @dataclass
 class Planted:
-    """Planted failures of a dataset. Measures each set of images at most once."""
+    """Planted failures of a dataset, with a cache of their measurements."""
 
     evaluator: Evaluator
     _rows: dict[tuple[str, float], Measurement] = field(default_factory=dict)
     _measured: list[tuple[Tensor, Measurement]] = field(default_factory=list)
 
     def of(self, failure: Failure, severity: float) -> Measurement:
-        """Return the metrics of a failure of some severity. Equal sets of images share a measurement."""
+        """Return the metrics of a failure with a severity. Equal sets of images are measured once."""
         row = failure.name, severity
         if row not in self._rows:
             self._rows[row] = self.measure(failure.make(self.evaluator.dataset, self.evaluator.n, severity))
         return self._rows[row]
 
     def measure(self, images: Tensor) -> Measurement:
-        """Return the metrics of some images."""
+        """Return the metrics of these images."""
         for known, found in self._measured:
             if torch.equal(known, images):
                 return found
@@ -62,7 +62,7 @@ class Path:
 
     @property
     def moves(self) -> set[int]:
-        """Return a set with 1 if the metric rises above its first value, and -1 if it falls below, beyond noise."""
+        """Return a set with 1 if the metric rises above its first value by more than noise, and -1 if it falls below."""
         return {_step(self.points[0], point) for point in self.points[1:]} - {0} if self.points else set()
 
     @property
@@ -74,7 +74,7 @@ class Path:
         if {1, -1} <= set(steps):
             return "turns"
         end = _step(self.points[0], self.points[-1])
-        return {1: "rises", -1: "falls", 0: "turns"}[end]  # 0: it returns in steps within noise
+        return {1: "rises", -1: "falls", 0: "turns"}[end]  # 0: the last value differs from the first by at most noise
 
 
 def _step(before: tuple[float, float], after: tuple[float, float]) -> int:

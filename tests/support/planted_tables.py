@@ -1,10 +1,11 @@
-"""The measured tables of docs/metrics.md, as markdown:
+"""Measured tables of docs/metrics.md, as markdown.
 
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables [DATASET]
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables errors
     OMP_NUM_THREADS=1 PYTHONPATH=tests/support .venv/bin/python -m planted_tables photo
 
-Takes five minutes for Fashion-MNIST on one core, as much for its standard errors, and as much for the extractor photo. `tests/bench/metrics/test_planted.py` compares documented values with fresh ones.
+For Fashion-MNIST on one core, each of the commands takes five minutes.
+`tests/bench/metrics/test_planted.py` compares the documented values with new measurements.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bench.metrics.cards import SE, card
 Values = Mapping[str, float]
 TINY = 1e-9  # rounding errors of zeros
 MOST_DIGITS = 4
-SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # for the table of standard errors
+SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # of the table of standard errors
 NOISE_LEVELS = 16
 SCALE_HEADING, FAILURES_HEADING, PHOTO_HEADING = (
     "Reference rows",
@@ -59,7 +60,7 @@ def label(failure: Failure, severity: float) -> str:
 
 
 def failure_rows(measured: Planted) -> dict[str, Values]:
-    """Return the rows of that table. The real images, from which most failures start, occur only in the first row."""
+    """Return the rows of the table of failures. The real images, the first severity of most failures, occur only in the first row."""
     start = real(measured.evaluator.dataset, measured.evaluator.n)
     rows = {"real": measured.measure(start).values}
     for failure, severity in ((each, severity) for each in FAILURES for severity in each.severities):
@@ -75,7 +76,7 @@ def titled(key: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a value with three digits; a dash for an undetermined value, 0 for a rounding error."""
+    """Return a value with three digits, a dash for an undetermined value, or 0 for a rounding error."""
     if math.isnan(value):
         return "–"
     return f"{value:.0f}" if abs(value) >= 1000 or abs(value) < TINY else f"{value:.3g}"
@@ -121,7 +122,7 @@ def photo_evaluator(dataset: Dataset) -> Evaluator:
 
 
 def photo_table(dataset: Dataset) -> str:
-    """Return a table of planted failures by the extractor photo, beside two others."""
+    """Return a table of planted failures by the extractor photo and by two others."""
     failures, measured = {each.name: each for each in FAILURES}, Planted(photo_evaluator(dataset))
     rows = {"real": measured.measure(real(dataset, PHOTO_IMAGES)).values}
     rows |= {label(failures[name], severity): measured.of(failures[name], severity).values for name, severity in PHOTO_ROWS}
@@ -137,7 +138,7 @@ def failure_table(rows: Mapping[str, Values]) -> str:
 
 
 def error_table(dataset: Dataset) -> str:
-    """Return a table of spreads over disjoint sets of real and of noisy images, beside the estimated standard errors."""
+    """Return a table of spreads over disjoint sets of real and of noisy images, and of the estimated standard errors."""
     sets = real(dataset, SETS * SET_IMAGES).split(SET_IMAGES)
     noise = torch.Generator().manual_seed(0)
     noisy = [(part + NOISE_LEVELS * torch.randn(part.shape, generator=noise)).round().clamp(0, 255).to(torch.uint8) for part in sets]

@@ -1,4 +1,4 @@
-"""Temporary PostgreSQL server for tests, from any installed package."""
+"""Temporary PostgreSQL server for tests, from any installed version."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-MISSING = "PostgreSQL is not installed (on Debian: apt-get install postgresql)"
+MISSING = "PostgreSQL is not installed; on Debian, run: apt-get install postgresql"
 
 
 def binaries() -> Path | None:
-    """Return the folder of initdb and pg_ctl; None if PostgreSQL is not installed."""
+    """Return the folder of initdb and pg_ctl, or None if PostgreSQL is not installed."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -25,7 +25,7 @@ def binaries() -> Path | None:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Context manager that yields a temporary folder that other users may enter. Pytest closes its own folders to them."""
+    """Context manager that yields a temporary folder with access for other users, who have no access to pytest's folders."""
     with TemporaryDirectory(prefix="ganbench-") as name:
         Path(name).chmod(0o755)
         yield Path(name)

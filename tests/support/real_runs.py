@@ -1,4 +1,4 @@
-"""The command in a process of its own, and everything that its runs record in MLflow."""
+"""The command in a separate process, and the records of its runs in MLflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Points = list[tuple[str, int, float]]
 
 
 def start(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
-    """Start the command in a folder, which also has its store and `output.log`, with frequent checkpoints."""
+    """Start the command with frequent checkpoints. Its store and `output.log` are in the folder."""
     given = {
         "GANBENCH_CHECKPOINT_SECONDS": "0.2", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
         "OMP_NUM_THREADS": "1", "COLUMNS": "1000",
@@ -36,32 +36,32 @@ def call(folder: Path, *words: str, prefix: Sequence[str] = (), **environment: s
 
 
 def output_of(folder: Path) -> str:
-    """Return the output so far of the last command in a folder."""
+    """Return the output of the last command in a folder."""
     return " ".join((folder / "output.log").read_text(errors="replace").split())
 
 
 def pending(folder: Path) -> list[Path]:
-    """Return journals of ended runs, and artifacts beside them, that the store has not acknowledged."""
+    """Return the pending writes in a folder: journals and artifacts that the store has not acknowledged."""
     found = [*folder.rglob("end-*.json"), *folder.rglob("artifacts")]
-    return [path for path in found if "mlruns" not in path.parts]  # the store's own
+    return [path for path in found if "mlruns" not in path.parts]  # artifacts in the store
 
 
 def until(condition: Callable[[], object], process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait until a condition is true while the command is running."""
     deadline = time.monotonic() + 180
     while not condition():
-        assert process.poll() is None, f"it ended first: {output_of(folder)}"
-        assert time.monotonic() < deadline, f"it never came: {output_of(folder)}"
+        assert process.poll() is None, f"the command exited before the expected condition; its output: {output_of(folder)}"
+        assert time.monotonic() < deadline, f"the expected condition did not occur within 180 seconds; the output: {output_of(folder)}"
         time.sleep(0.02)
 
 
 def recorded(uri: str, experiment: str = "runs") -> dict[str, tuple[str, Points]]:
-    """Return status and points of each run of an experiment, by variant and seed, without times and with duplicate points."""
+    """Return status and points of each run of an experiment, by variant and seed. Omit times, and include duplicate points."""
     client = store.connect(uri)
     found = client.get_experiment_by_name(experiment)
     runs = client.search_runs([found.experiment_id], "tags.kind = 'run'") if found else []
     names = [f"{run.data.tags['variant']}-{run.data.tags['seed']}" for run in runs]
-    assert len(set(names)) == len(names), "a run is recorded twice"
+    assert len(set(names)) == len(names), "two recorded runs have the same variant and seed"
     histories = {}
     for name, run in zip(names, runs, strict=True):
         keys = [key for key in run.data.metrics if not key.startswith("perf/")]

@@ -44,7 +44,7 @@ def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end(server: subprocess.Popen[bytes]) -> None:
-    """Kill a server and its workers."""
+    """Kill a server with its workers."""
     if server.poll() is None:
         os.killpg(server.pid, 9)
         server.wait()

@@ -1,4 +1,4 @@
-"""Runs and suites that take about a second: two variants on the embedded digits."""
+"""Runs and suites of two variants on the embedded digits. A run takes about a second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SUITE = Suite(
 
 
 def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
-    """Return a resolved configuration of a run of about a second."""
+    """Return a resolved configuration of a run that takes about a second."""
     return config_for(variant, merged(SETTINGS, settings))
 
 
@@ -60,7 +60,7 @@ def execute(
 
 
 def same_numbers(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
-    """Return whether both have the same keys in the same order, and the same values. Not-a-number equals itself."""
+    """Return whether both dictionaries have the same keys in the same order and the same values. NaN equals NaN."""
     return list(one) == list(two) and all(value == two[key] or (math.isnan(value) and math.isnan(two[key])) for key, value in one.items())
 
 

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that a test may fill or mount read-only: root ignores permissions, but not a full disk."""
+"""Disk of a few megabytes that a test may fill or mount read-only. Root ignores permissions, but not a full disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02  # between two attempts to fill the disk again
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A tmpfs at a folder. Commands with `prefix` see it there; the test itself sees it at `path`."""
+    """Disk (tmpfs) that commands with `prefix` access at `folder`, and the test at `path`."""
 
     folder: Path
     path: Path
@@ -85,7 +85,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
 
 @contextmanager
 def _own_mounts(words: list[str]) -> Iterator[int]:
-    """Context manager of a process in a mount namespace of its own, after a command. Yields its id."""
+    """Context manager that yields the id of a process in a separate mount namespace, after a command in this namespace."""
     hold = f"{' '.join(words)} && echo ready && exec sleep 3600"
     try:
         holder = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Studies that take seconds: one or two variants on the embedded digits, or runs without any training."""
+"""Studies that take seconds, of one or two variants on the embedded digits or of runs without training."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Fake:
         budget = config.budget.images or 0
         for mark in range(1, self.marks + 1):
             share = mark / (self.marks + 1)
-            images = round(budget * share) + config.seed % 7  # each run reaches a mark at other images
+            images = round(budget * share) + config.seed % 7  # marks are at different images for different seeds
             value = float(score) * (2 - share) if not isinstance(score, str) else float("nan")
             progress = RunProgress(
                 images=images, share=images / budget, budget="", images_per_second=1.0, scalars={}, measured={"quality/fid_classifier": value},

@@ -1,4 +1,4 @@
-"""Synthetic results: frames and artifacts like those of a tracking store, from a few numbers for each run."""
+"""Synthetic results: frames and artifacts like those of a tracking store, from a few values per run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MEASURED = (
 )
 PIXELS = "quality/frechet_pixels"
 KL = "modes/reverse_kl"
-NEW: dict[str, tuple[float, float]] = {  # other metrics of images: a typical value, and its spread between runs
+NEW: dict[str, tuple[float, float]] = {  # (typical value, spread between runs) of other metrics of images
     "quality/fid_infinity_classifier": (35.0, 3.0),
     "quality/kid_classifier": (0.9, 0.1),
     "quality/classifier_score": (6.4, 0.3),
@@ -72,7 +72,7 @@ QUICK: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticRun:
-    """One synthetic run."""
+    """Frozen record of a synthetic run."""
 
     variant: str
     seed: int = 0
@@ -93,20 +93,20 @@ class SyntheticRun:
 
 
 def synthetic_runs(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[SyntheticRun]:
-    """Return finished runs with these values, one seed for each value."""
+    """Return finished runs with these FIDs, one seed for each value."""
     return [
         SyntheticRun(variant=name, seed=seed, fid=fid, columns=columns) for name, values in fids.items() for seed, fid in enumerate(values)
     ]
 
 
 def references(**columns: Any) -> list[SyntheticRun]:
-    """Return the two reference rows."""
+    """Return the reference rows `real` and `untrained`."""
     common = {"kind": "reference", **columns}
     return [SyntheticRun(variant="real", fid=0.1, columns=common), SyntheticRun(variant="untrained", fid=210.0, columns=common)]
 
 
 def results(runs: Sequence[SyntheticRun], folder: Path | None = None, *, curves: bool = True) -> Results:
-    """Return the results of these runs; with a folder, also write artifacts to it."""
+    """Return the results of these runs. With a folder, also write their artifacts."""
     rows = [_row(run, i) for i, run in enumerate(runs)]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     measured = [run for run in runs if run.status == "finished" and run.protocol]

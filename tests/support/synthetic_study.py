@@ -34,7 +34,7 @@ def value_of(params: Mapping[str, Any], best: float = 30.0) -> float:
 
 
 def trial(number: int, params: Mapping[str, Any] | None = None, **over: Any) -> dict[str, Any]:
-    """Return the record of a trial with these settings; number 0 is the default. `over` replaces fields."""
+    """Return the record of a trial with these settings. Number 0 is the default, and `over` replaces fields."""
     params = dict(params or DEFAULT)
     found = {
         "number": number, "state": "complete", "values": [value_of(params)], "default": number == 0, "diverged": False, "reason": "",
@@ -150,7 +150,7 @@ def studied(
 
 
 def usual(trials: int = 14, **over: Any) -> dict[str, Any]:
-    """Return a study of three variants; the last has the best score at its default."""
+    """Return a study of three variants. The default of the last variant has its best score."""
     third = [replace_value(found, 25.0) if found["default"] else found for found in random_trials(trials, 3)]
     return study({"dcgan": tuning(random_trials(trials, 1)), "wgan-gp": tuning(random_trials(trials, 2)), "ns-gan": tuning(third)}, **over)
 

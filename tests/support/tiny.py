@@ -1,4 +1,4 @@
-"""One tiny model of each kind. The training loop must train all of them without special cases."""
+"""Tiny models, one of each kind. The training loop must train all of them without special cases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def normal(n: int, width: int, noise: torch.Generator) -> Tensor:
 
 
 class ConditionalNets(Networks):
-    """cGAN (Mirza): labels are an input of both networks. D has dropout, G batch norm."""
+    """Networks of a cGAN (Mirza) with labels as inputs of both. D has dropout, and G has batch norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class ConditionalObjective(Objective):
 
 
 class InfoNets(ConditionalNets):
-    """InfoGAN: a code replaces labels, and a head q shares its trunk with D."""
+    """Networks of InfoGAN, with a code instead of labels, and a head q on the trunk of D."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class InfoNets(ConditionalNets):
 
 
 class InfoObjective(Objective):
-    """InfoGAN: G also maximises the mutual information of code and image. Two players train q and the trunk."""
+    """Objective of InfoGAN, with the mutual information of code and image. Two players train the trunk."""
 
     needs = InfoNets
 
@@ -123,7 +123,7 @@ class InfoObjective(Objective):
 
 
 class GrowingNets(Networks):
-    """Growing networks: first 4x4, then 8x8. The stage is an integer buffer and also sets the size of real images."""
+    """Networks that grow from 4x4 to 8x8. The stage is an integer buffer that also sets the size of real images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class GrowingNets(Networks):
 
 
 class GrowingObjective(Objective):
-    """Relativistic loss: G receives the last real batch of D, at the same resolution."""
+    """Relativistic loss. G receives the last real batch of D, at the same resolution."""
 
     needs = GrowingNets
 
@@ -176,7 +176,7 @@ class GrowingObjective(Objective):
 
 
 class AutoencoderGanNets(GrowingNets):
-    """BEGAN: the discriminator is an autoencoder."""
+    """Networks of BEGAN, whose discriminator is an autoencoder."""
 
     def __init__(self) -> None:
         Networks.__init__(self)
@@ -197,7 +197,7 @@ class AutoencoderGanNets(GrowingNets):
 
 
 class BalancedObjective(Objective):
-    """BEGAN: the balance k_t is a buffer that `after` updates."""
+    """Objective of BEGAN, whose balance k_t is a buffer that `after` updates."""
 
     needs = AutoencoderGanNets
     balance: Tensor
@@ -225,7 +225,7 @@ class BalancedObjective(Objective):
 
 
 class VaeNets(Networks):
-    """VAE: one player, g, trains the encoder and the decoder."""
+    """Networks of a VAE. One player, g, trains the encoder and the decoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,7 +239,7 @@ class VaeNets(Networks):
 
 
 class VaeObjective(Objective):
-    """VAE: the loss is the negative ELBO."""
+    """Objective of a VAE with the negative ELBO as its loss."""
 
     needs = VaeNets
 
@@ -256,7 +256,7 @@ class VaeObjective(Objective):
 
 
 class DiffusionNets(VaeNets):
-    """DDPM: the latent is the initial noise, and `sample` denoises it without further randomness (DDIM)."""
+    """Networks of DDPM. The latent is the initial noise, and `sample` denoises it deterministically (DDIM)."""
 
     STEPS = 8
 
@@ -281,7 +281,7 @@ class DiffusionNets(VaeNets):
 
 
 class DiffusionObjective(Objective):
-    """DDPM: the simple noise-prediction loss."""
+    """Objective of DDPM with the simple noise-prediction loss."""
 
     needs = DiffusionNets
 

@@ -34,7 +34,7 @@ class Page(HTMLParser):
         self._open: list[str] = []
         self.feed(text)
         self.close()
-        assert not self._open, f"elements without an end: {self._open}"
+        assert not self._open, f"elements without an end tag: {self._open}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.add(tag)
@@ -45,7 +45,7 @@ class Page(HTMLParser):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._open, f"end without a start: {tag}"
+        assert self._open, f"end tag without a start tag: {tag}"
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
@@ -83,7 +83,7 @@ def _inline(document: Document) -> list[Picture]:
 
 
 def whole(results: Results, folder: Path) -> Written:
-    """Build and write all outputs. Asserts that there are no warnings, and no texts such as "nan" or "None"."""
+    """Build and write all outputs. Assert that there are no warnings, and no texts such as "nan" or "None"."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document = build(results, title="Odd")

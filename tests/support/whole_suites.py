@@ -1,4 +1,4 @@
-"""Suites in processes of their own, as a user starts them, and everything that they record in MLflow."""
+"""Suites in separate processes, as a user starts them, and their records in MLflow."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.tracking import store
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
 SMALL = ["--set", "evaluation.samples=500", "--seeds", "1", "--set", "evaluation.marks=3"]
-IMAGES = 6000  # of a run
+IMAGES = 6000  # budget of a run
 History = dict[str, list[tuple[str, int, float]]]
 
 
 def start(folder: Path, *more: str, variants: str = "*", workers: int = 2, images: int = IMAGES) -> subprocess.Popen[bytes]:
-    """Start a suite of eight runs on the embedded digits, or fewer, with frequent checkpoints."""
+    """Start a suite of at most eight runs on the embedded digits, with frequent checkpoints."""
     folder.mkdir(exist_ok=True)
     environment = {
         **os.environ,
@@ -49,7 +49,7 @@ def undisturbed(folder: Path, *more: str, **choice: Any) -> Path:
 
 
 def runs_of(folder: Path) -> list[Any]:
-    """Return the runs in a folder's store; none if there is no store yet."""
+    """Return the runs in a folder's store, or an empty list if there is no store yet."""
     if not (folder / "mlflow.db").exists():
         return []
     try:

@@ -19,7 +19,7 @@ def test_a_translation_moves_the_whole_image_and_lets_grey_in() -> None:
     dot[:, 0, 8, 8] = 1.0
     moved = translation(dot, noise())
     places = {tuple(place) for place in (moved[:, 0] > 0).nonzero()[:, 1:].tolist()}
-    assert places == {(row, column) for row in range(6, 11) for column in range(6, 11)}  # an eighth of 16 pixels each way
+    assert places == {(row, column) for row in range(6, 11) for column in range(6, 11)}  # an eighth of 16 pixels in each direction
     assert torch.equal(moved.flatten(1).sum(1), torch.ones(200))
     assert set(translation(torch.ones(50, 1, 16, 16), noise()).unique().tolist()) == {0.0, 1.0}
 
@@ -33,7 +33,7 @@ def test_a_cutout_is_a_grey_square_of_half_a_side_or_what_of_it_lies_inside() ->
 
 
 def test_colours_of_grey_images_keep_their_order() -> None:
-    """Of one channel, saturation changes nothing; brightness and contrast are one increasing line for each image."""
+    """On one channel, saturation has no effect. Brightness and contrast are an increasing linear function for each image."""
     grey = IMAGES[:, :1]
     changed = colour(grey, noise())
     order = grey.flatten(1).argsort(1)

@@ -1,4 +1,4 @@
-"""GANs with an autoencoder for a discriminator: energies, losses and the balance by hand, and any backbone."""
+"""GANs with an autoencoder as discriminator, on every backbone. Energies, losses and the balance equal values computed by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REAL = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
 
 
 class Scale(nn.Module):
-    """x -> a x."""
+    """Module with the output a x."""
 
     def __init__(self, a: float) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def step(seed: int = 0) -> Step:
 
 
 def linear(recipe: EbganRecipe | BeganRecipe) -> AutoencoderGanNetworks:
-    """G(z) = 3 z, Enc(x) = x / 2, Dec(c) = c: every reconstruction is half of the data."""
+    """Return networks with G(z) = 3 z, Enc(x) = x / 2 and Dec(c) = c. Every reconstruction is half of the data."""
     return AutoencoderGanNetworks(Scale(3.0), Autoencoder(Scale(0.5), Scale(1.0)), recipe, "points")
 
 
@@ -102,7 +102,7 @@ def test_only_what_is_below_the_margin_moves_the_discriminator() -> None:
 
 
 def pairs(codes: Tensor) -> float:
-    """Zhao et al. 2017, eq. 4, as it stands."""
+    """Return the term of Zhao et al. 2017, eq. 4."""
     n = len(codes)
     cosines = [
         (float(codes[i] @ codes[j]) / (float(codes[i].norm()) * float(codes[j].norm()))) ** 2 for i in range(n) for j in range(n) if i != j
@@ -141,8 +141,8 @@ def test_began_by_hand() -> None:
     [
         (0.0, 1.0, 0.2, 0.03),  # 0 + 0.1 (0.5 - 0.2)
         (0.5, 1.0, 0.7, 0.48),  # 0.5 + 0.1 (0.5 - 0.7)
-        (0.0, 0.2, 0.9, 0.0),  # kept from -0.08
-        (0.99, 2.0, 0.1, 1.0),  # kept from 1.08
+        (0.0, 0.2, 0.9, 0.0),  # clipped from -0.08
+        (0.99, 2.0, 0.1, 1.0),  # clipped from 1.08
     ],
 )
 def test_the_balance_by_hand(before: float, real: float, fake: float, after: float) -> None:
@@ -155,7 +155,7 @@ def test_the_balance_by_hand(before: float, real: float, fake: float, after: flo
 
 
 def test_the_convergence_measure_by_hand() -> None:
-    """With γ = 1 and data that G could have made the two errors are alike, and M is the error of real data."""
+    """With γ = 1 and generated data as real data, both errors are equal, and M is the error of real data."""
     recipe = BeganRecipe(z_dim=2, gamma=1.0)
     terms = BeganObjective(recipe).discriminator_loss(linear(recipe), Batch(data=fakes()), step())
     torch.testing.assert_close(terms.log["convergence"], terms.log["real_error"])
@@ -197,9 +197,9 @@ def test_any_backbone(networks: str, recipe: EbganRecipe | BeganRecipe) -> None:
     assert nets.discriminator.encoder(data).shape == (4, 5)
     assert nets.discriminator(data).shape == data.shape
     generator, decoder = ([weight.shape for weight in part.parameters()] for part in (nets.generator, nets.discriminator.decoder))
-    assert len(generator) == len(decoder)  # one architecture,
+    assert len(generator) == len(decoder)  # the same architecture
     shared = {id(weight) for weight in nets.generator.parameters()} & {id(weight) for weight in nets.discriminator.parameters()}
-    assert not shared  # with weights of its own
+    assert not shared  # without shared weights
 
 
 @pytest.mark.parametrize("name", ["ebgan", "began"])
@@ -255,7 +255,7 @@ def test_recipes_are_as_published() -> None:
 
 
 def test_began_networks_are_as_published() -> None:
-    """64 filters; the encoder's grow by 64 at each halving; nothing normalises."""
+    """The generator has 64 filters. The encoder has 64 more after each halving. There are no normalisation layers."""
     data = DataShape(kind="image", shape=(3, 32, 32))
     generator, encoder = build_backbone("began", Ports(data=data, latent=64, outputs=64), GanRecipe())
     widths = [[part.out_channels for part in network.modules() if isinstance(part, nn.Conv2d)] for network in (generator, encoder)]

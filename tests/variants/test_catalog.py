@@ -1,4 +1,4 @@
-"""Contract tests: every registered variant, on every dataset that it can take."""
+"""Contract tests of every registered variant, on every kind of data that it supports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from variants.recipe import GanRecipe
 
 
 def fitting(name: str, kind: Kind) -> list[str]:
-    """The registered networks that are of the sort of a variant's own and make this kind of data."""
+    """Return the registered networks that a variant can use to generate this kind of data."""
     own = NETWORKS.get(VARIANTS.get(name).networks)
     coding = not isinstance(VARIANTS.get(name).recipe, GanRecipe)
     alike = [(other, found) for other, found in NETWORKS if type(found) is type(own) and isinstance(found, Backbone | Denoiser)]
@@ -28,14 +28,14 @@ def fitting(name: str, kind: Kind) -> list[str]:
 
 
 def is_of_images(recipe: Recipe) -> bool:
-    """Whether a number of the recipe has a meaning for images alone."""
+    """Return whether the recipe has a setting that is only for images."""
     return any(getattr(recipe, field, 0) for field in ("augment", "consistency")) or getattr(recipe, "likelihood", "") == "bernoulli"
 
 
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
 OF_IMAGES = [name for name in VARIANTS.names() if is_of_images(VARIANTS.get(name).recipe)]
 ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if fitting(name, "points") and name not in OF_IMAGES])
-# A Wasserstein or a hinge loss, before its margins are reached, is a difference of means: a constant added to the critic cancels.
+# These losses are differences of means (hinge within its margins). A constant in the critic's output cancels.
 DIFFERENCES = ("wasserstein", "hinge", "relativistic", "relativistic-average")
 LAST_BIAS = re.compile(r"\bhead(\.\d+)?\.bias$")
 DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
@@ -48,7 +48,7 @@ IMAGES = Examples(
 
 
 def on_networks(name: str, networks: str) -> dict[str, object]:
-    """The settings of a variant on those networks: one that grows is whole on networks that cannot."""
+    """Return the settings of a variant on these networks. Growing is off on networks other than its default."""
     whole = {"recipe.grow": 0.0} if getattr(VARIANTS.get(name).recipe, "grow", 0) and networks != VARIANTS.get(name).networks else {}
     return {"networks": networks, **whole}
 
@@ -92,7 +92,7 @@ def test_samples_have_the_data_shape_and_do_not_depend_on_the_batch(name: str) -
     assert images.shape == (20, 1, 8, 8)
     assert images.dtype == torch.uint8
     difference = images.int() - sample(networks, n=20, seed=3, batch_size=7, device=CPU).int()
-    assert difference.abs().max() <= 1  # float noise may move a rounding
+    assert difference.abs().max() <= 1  # a rounding error may change the last grey level
     assert not torch.equal(images, sample(networks, n=20, seed=4, batch_size=20, device=CPU))
 
 
@@ -126,13 +126,13 @@ def test_its_own_networks_train_on_a_data_set_they_can_make(name: str) -> None:
 
 
 def mechanism(name: str) -> tuple[object, ...]:
-    """What of a variant networks could trip over: its wiring, its objective, packs, and gradients of gradients."""
+    """Return what may fail on some networks: objective, builder, packing, and second derivatives."""
     variant = VARIANTS.get(name)
     recipe = variant.recipe.model_dump()
     return variant.objective, variant.build, recipe.get("pack", 1) > 1, bool(recipe.get("gp"))
 
 
-MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each
+MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each mechanism
 
 
 SLOW_UNLESS_FIRST = [

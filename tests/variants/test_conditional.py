@@ -1,4 +1,4 @@
-"""Conditional GANs: where the label goes, and what D makes of it, by hand."""
+"""Conditional GANs: the labels in the inputs of G and D, and the losses, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def step() -> Step:
 
 
 class Recorder(nn.Module):
-    """A network that returns fixed columns and records its inputs."""
+    """Network that returns fixed columns and records its inputs."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def test_fakes_have_the_labels_of_the_real_batch() -> None:
     assert isinstance(networks.generator, Recorder)
     assert networks.generator.calls[0][0][:, 2:].argmax(dim=1).tolist() == labels.tolist()
     assert isinstance(networks.discriminator, Recorder)
-    assert networks.discriminator.calls[0][1].argmax(dim=1).tolist() == labels.tolist() * 2  # beside real and beside generated data
+    assert networks.discriminator.calls[0][1].argmax(dim=1).tolist() == labels.tolist() * 2  # with real and with generated data
 
 
 def test_a_pack_is_told_all_of_its_labels() -> None:
@@ -103,7 +103,7 @@ def test_projection_sums_features_over_space() -> None:
         for parameter in projecting.parameters():
             parameter.fill_(1.0)
     image = torch.arange(8.0).view(1, 2, 2, 2)
-    assert projecting(image, torch.tensor([[0.0, 1.0, 0.0]])).item() == 28 + 28  # the head sums all, and so do the pooled features
+    assert projecting(image, torch.tensor([[0.0, 1.0, 0.0]])).item() == 28 + 28  # the head and the pooled features both sum all values
     assert projecting.training
     assert projecting.discriminator.training
 
@@ -121,7 +121,7 @@ def test_ac_gan_is_equations_2_and_3() -> None:
     batch = Batch(data=torch.tensor([[1.0, 2.0], [0.0, -1.0]]), labels=torch.tensor([1, 0]))
     terms = objective.discriminator_loss(networks, batch, step())
     assert isinstance(networks.discriminator, Recorder)
-    assert len(networks.discriminator.calls[0]) == 1  # D is told no label
+    assert len(networks.discriminator.calls[0]) == 1  # D has no label as input
     real, fake = networks.discriminator.calls[0][0].sum(dim=1).chunk(2)
     adversarial = (torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake)).mean()
     expected = adversarial + 0.5 * math.log(3) + 0.5 * math.log(3)  # the three class logits are equal
@@ -170,7 +170,7 @@ def test_without_labels_one_line_says_what_has_them(name: str, tmp_path: Path) -
         assemble(config_for(name), unlabelled)
     for index in range(20):
         Image.new("L", (8, 8), index).save(tmp_path / f"{index}.png")
-    with pytest.raises(UserError, match=f"^{name} needs labels"):  # by the whole check before a run, too
+    with pytest.raises(UserError, match=f"^{name} needs labels"):  # also by the check before a run
         check(config_for(name, {"dataset": f"folder:{tmp_path}"}))
     with pytest.raises(UserError, match="needs labels"):
         build_conditional("dcgan", GanRecipe(), unlabelled)

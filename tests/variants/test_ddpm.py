@@ -1,4 +1,4 @@
-"""Diffusion: its schedule, its loss and its sampling, by hand and where the answer is known."""
+"""Diffusion: schedule, loss and sampling against values computed by hand and closed forms."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 
 class Fixed(nn.Module):
-    """A denoiser that is a function of (noisy, times)."""
+    """Denoiser that calls a function of (noisy, times) and records the times."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def points(function: Callable[[Tensor, Tensor], Tensor] = zero, **numbers: Any) 
 
 
 def test_the_schedule_by_hand() -> None:
-    """β = .1, .2, .3: ᾱ = 1, .9, .9 * .8, .9 * .8 * .7."""
+    """With β = 0.1, 0.2, 0.3, the schedule is ᾱ = 1, 0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7."""
     torch.testing.assert_close(noise_schedule(3, 0.1, 0.3), torch.tensor([1.0, 0.9, 0.72, 0.504]))
 
 
@@ -102,7 +102,7 @@ def test_the_clean_data_is_found_again() -> None:
 
 
 def test_one_step_by_hand() -> None:
-    """ᾱ_2 = .5, ᾱ_1 = .8, x = 2, ε = 1: x_0 = (2 - √.5) / √.5, and then √.8 x_0 + √.2."""
+    """With ᾱ_2 = 0.5, ᾱ_1 = 0.8, x = 2 and ε = 1, the step gives √0.8 x_0 + √0.2 for x_0 = (2 - √0.5) / √0.5."""
     nets = points(times=2, sampling_steps=2)
     nets.alpha_bar.copy_(torch.tensor([1.0, 0.8, 0.5]))
     clean = (2 - math.sqrt(0.5)) / math.sqrt(0.5)
@@ -125,7 +125,7 @@ def test_a_perfect_denoiser_of_one_point_finds_it(steps: int) -> None:
 
 
 def test_a_perfect_denoiser_of_a_gaussian_gives_its_spread() -> None:
-    """Of data N(m, s²) the expected noise is √(1 - ᾱ) (x - √ᾱ m) / (ᾱ s² + 1 - ᾱ); in many steps DDIM then maps N(0, 1) to N(m, s²)."""
+    """For data N(m, s²), the expected noise is √(1 - ᾱ) (x - √ᾱ m) / (ᾱ s² + 1 - ᾱ). DDIM with many steps maps N(0, 1) to N(m, s²)."""
     mean, sd, alpha_bar = 2.0, 0.5, noise_schedule(1000, 1e-4, 0.02)
 
     def perfect(noisy: Tensor, times: Tensor) -> Tensor:
@@ -141,11 +141,11 @@ def test_images_are_cut_to_their_range_on_the_way() -> None:
     nets = DiffusionNetworks(Fixed(zero), DdpmRecipe(sampling_steps=10), DIGITS)
     samples = nets.sample(Latent(z=torch.full((1, 1, 8, 8), 3.0)))
     torch.testing.assert_close(samples, torch.ones(1, 1, 8, 8), atol=1e-5, rtol=0)
-    assert points(sampling_steps=10).sample(Latent(z=torch.full((1, 2), 3.0))).min() > 100  # points are not
+    assert points(sampling_steps=10).sample(Latent(z=torch.full((1, 2), 3.0))).min() > 100  # points are not clipped
 
 
 def test_the_loss_by_hand() -> None:
-    """A denoiser that says 0 everywhere misses all of the noise, and one that knows the data none of it."""
+    """A denoiser with the output 0 has the squared noise as its loss. One that knows the data has no loss."""
     noise = torch.Generator().manual_seed(5)
     torch.randint(1, 1001, (4,), generator=noise)
     expected = torch.randn(4, 2, generator=noise).square().mean(dim=1)
@@ -248,4 +248,4 @@ def test_the_recipe_is_as_published() -> None:
     assert isinstance(recipe, DdpmRecipe)
     assert (recipe.times, recipe.beta_first, recipe.beta_last) == (1000, 1e-4, 0.02)
     assert (recipe.batch_size, recipe.lr_g, recipe.betas) == (128, 2e-4, (0.9, 0.999))
-    assert recipe.ema_half_life_images == pytest.approx(128 * math.log(0.5) / math.log(0.9999), rel=1e-3)  # .9999 a batch
+    assert recipe.ema_half_life_images == pytest.approx(128 * math.log(0.5) / math.log(0.9999), rel=1e-3)  # a decay of 0.9999 per batch

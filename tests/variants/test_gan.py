@@ -1,4 +1,4 @@
-"""The wiring of a GAN: packs of examples for the discriminator, and what may not be packed."""
+"""GANs with packs of examples for the discriminator, and the errors of invalid packs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLANE = DataShape(kind="points", shape=(2,))
 
 
 class Sum(nn.Module):
-    """A discriminator whose logit is the weighted sum of a pack of points."""
+    """Discriminator whose logit is the weighted sum of a pack of points."""
 
     def __init__(self, weights: list[float]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Sum(nn.Module):
 
 
 def packing(pack: int, weights: list[float]) -> GanNetworks:
-    """A generator that is a plain copy, and the discriminator Sum."""
+    """Return a GAN whose generator is the identity and whose discriminator is Sum."""
     return GanNetworks(nn.Identity(), Sum(weights), GanRecipe(pack=pack, z_dim=2))
 
 
@@ -80,7 +80,7 @@ def test_the_loss_of_packs_is_that_of_their_logits(loss: str) -> None:
 
 
 def test_the_gradient_penalty_is_of_whole_packs() -> None:
-    weights = [3.0, 0.0, 0.0, 4.0]  # the gradient of a pack has norm 5, of either point 3 or 4
+    weights = [3.0, 0.0, 0.0, 4.0]  # the gradient has norm 5 for a pack, and 3 or 4 for one of its points
     objective = AdversarialObjective(GanRecipe(loss="wasserstein", gp=10.0, pack=2, z_dim=2))
     terms = objective.discriminator_loss(packing(2, weights), Batch(data=torch.randn(6, 2)), step())
     torch.testing.assert_close(terms.log["gradient_penalty"], torch.full((3,), 16.0))
@@ -95,7 +95,7 @@ def test_penalised_points_lie_between_whole_packs() -> None:
     objective.discriminator_loss(nets, Batch(data=torch.zeros(64, 2)), step())
     between = judged[-1]
     assert between.shape == (32, 4)
-    assert torch.equal(between, between[:, :1].expand(-1, 4))  # one mix for both points
+    assert torch.equal(between, between[:, :1].expand(-1, 4))  # one interpolation weight for both points
     assert between[:, 0].unique().numel() == 32
 
 
@@ -144,7 +144,7 @@ def test_packing_of_a_variant_is_a_setting() -> None:
 
 
 def gradients_of_d(nets: GanNetworks, recipe: GanRecipe, batch: torch.Tensor) -> list[torch.Tensor]:
-    """Of D's loss on this batch and the fakes of a fixed stream."""
+    """Return the gradients of D's loss on this batch and on generated samples from a fixed random stream."""
     nets.zero_grad(set_to_none=True)
     objective = AdversarialObjective(recipe)
     objective.discriminator_loss(nets, Batch(data=batch), step()).loss.mean().backward()

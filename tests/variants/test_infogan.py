@@ -1,4 +1,4 @@
-"""InfoGAN: its codes, and the bound on their mutual information, by hand."""
+"""InfoGAN: its codes and the bound on their mutual information, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIGITS = DataShape(kind="image", shape=(1, 8, 8), classes=10)
 
 
 class Fixed(nn.Module):
-    """The same numbers for every example."""
+    """Network with the same outputs for every example."""
 
     def __init__(self, numbers: list[float]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def test_the_bound_is_nothing_for_a_guess_and_the_entropy_for_certainty() -> Non
     sure = 50.0 * torch.eye(4)
     torch.testing.assert_close(information_bound(sure, code), torch.full((4,), math.log(4)))
     assert (information_bound(torch.randn(4, 4), code) <= math.log(4)).all()
-    half = torch.tensor([[0.0, 0.0, -50.0, -50.0]])  # knows it is one of two
+    half = torch.tensor([[0.0, 0.0, -50.0, -50.0]])  # equal probability for two of four codes
     torch.testing.assert_close(information_bound(half, torch.tensor([1])), torch.tensor([math.log(2)]))
 
 
@@ -74,7 +74,7 @@ def test_both_losses_are_equation_6() -> None:
     objective = InfoObjective(InfoRecipe(z_dim=3, categories=2, continuous=1, info=2.0, info_continuous=0.5))
     batch = Batch(data=torch.zeros(6, 2))
     step = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
-    latent = draw(networks, 6)  # the first that a step draws, too
+    latent = draw(networks, 6)  # a step draws the same latent first
     code, continuous = latent.extra[CODE], latent.extra[CONTINUOUS][:, 0]
     unread = (math.log(1 + math.e) - (code == 0).float()).mean() * 2.0 + 0.5 * (0.5 * (continuous - 0.25).square()).mean()
     terms = objective.discriminator_loss(networks, batch, step)

@@ -1,4 +1,4 @@
-"""Losses against closed forms and against torch's own."""
+"""Losses against closed forms and against the losses of torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from variants.divergences import DIVERGENCES
 from variants.losses import HARD, LOSSES, Labels
 
 LOGITS = torch.linspace(-6, 6, 25, dtype=torch.float64)
-NONE = torch.zeros(1, dtype=torch.float64)  # real logits, of which most generators' losses take no notice
+NONE = torch.zeros(1, dtype=torch.float64)  # real logits, which most generator losses ignore
 
 
 @pytest.mark.parametrize("name", ["minimax", "non-saturating"])
@@ -97,7 +97,7 @@ def test_two_sided_smoothing_is_cross_entropy_with_both_labels() -> None:
 
 
 P, Q = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64), torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
-F_DIVERGENCES = {  # f(u) of D_f = sum q f(p / q), and the logit at which the bound is tight: g(v) = f'(u)
+F_DIVERGENCES = {  # f(u) of D_f = sum q f(p / q), and the optimal logit v, for which g(v) = f'(u)
     "kl": (lambda u: u * u.log(), lambda u: 1 + u.log()),
     "reverse-kl": (lambda u: -u.log(), lambda u: u.log()),
     "pearson": (lambda u: (u - 1).square(), lambda u: 2 * (u - 1)),
@@ -108,7 +108,7 @@ F_DIVERGENCES = {  # f(u) of D_f = sum q f(p / q), and the logit at which the bo
 
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_the_best_discriminator_measures_the_divergence(name: str) -> None:
-    """The variational bound (Nowozin et al. 2016, eq. 4) is tight there, and lower anywhere else."""
+    """The variational bound (Nowozin et al. 2016, eq. 4) equals the divergence at the optimum, and is lower elsewhere."""
     f, best = F_DIVERGENCES[name]
     loss = LOSSES.get(f"f-{name}")
 
@@ -127,7 +127,7 @@ def test_the_best_discriminator_measures_the_divergence(name: str) -> None:
 
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_activation_and_conjugate_are_those_of_the_paper(name: str) -> None:
-    """f*(t) at t = g(v), with the conjugates as tabulated."""
+    """The conjugates f*(t) at t = g(v) equal those of the paper's table."""
     conjugates = {
         "kl": lambda t: (t - 1).exp(),
         "reverse-kl": lambda t: -1 - (-t).log(),

@@ -1,4 +1,4 @@
-"""Channels last: the same networks, the same training, and an exact resume in another memory layout."""
+"""Channels-last memory format: the same initial weights, the same training, and bit-identical resumption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def trainer(memory_format: str, variant: str = "dcgan", **settings: Any) -> Trai
 
 
 def trained(one: Trainer, images: int) -> Trainer:
-    """It, so far."""
+    """Train until a trainer has processed this number of images, and return the trainer."""
     for _ in train(one, [], pause=lambda: one.images >= images):
         break
     return one

@@ -1,7 +1,7 @@
-"""PacGAN in small: its grid of 25 modes, a GAN against the same GAN packed, on networks of a sixth of the width.
+"""Small PacGAN experiment on the grid of 25 modes: a GAN with and without packing, with a sixth of the published width.
 
-The test asserts that both were measured and logs the result; which of the two is better at this size is a finding, not a
-requirement (docs/metrics.md has the numbers beside the paper's).
+The test asserts that both were measured, and prints the result. It does not require that one of them is better.
+docs/metrics.md compares the numbers with those of the paper.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SMALL = Suite(
 
 
 def paired(one: list[float], other: list[float]) -> tuple[float, float, float]:
-    """The mean of the differences over seeds, with its 95 % Student-t interval."""
+    """Return the mean difference over seeds, and the lower and upper end of its 95 % Student-t interval."""
     differences = [a - b for a, b in zip(one, other, strict=True)]
     mean = statistics.mean(differences)
     half = student.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))

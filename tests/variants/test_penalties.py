@@ -45,7 +45,7 @@ def test_penalty_is_taken_between_real_and_fake() -> None:
     real, fake = torch.zeros(64, 2), torch.ones(64, 2)
     gradient_penalty(record, real, fake, torch.Generator().manual_seed(0))
     (points,) = inputs
-    assert torch.equal(points[:, 0], points[:, 1])  # one mix a sample
+    assert torch.equal(points[:, 0], points[:, 1])  # one interpolation weight per sample
     assert 0 <= points.min() < 0.1
     assert 0.9 < points.max() <= 1
 
@@ -85,7 +85,7 @@ def test_dragan_looks_near_real_data() -> None:
     away = (inputs[0] - real) / real.std()
     assert 0 <= away.min() < 0.01
     assert 0.45 < away.max() <= 0.5
-    assert away.mean() == pytest.approx(0.125, abs=0.01)  # halfway, on the average, to what is half a step of U[0, 1] away
+    assert away.mean() == pytest.approx(0.125, abs=0.01)  # 0.5 times the mean of the product of two U[0, 1]
     assert away[:, 0].unique().numel() == 1000
 
 

@@ -1,4 +1,4 @@
-"""Regularisers in the adversarial objective: the inputs and labels of D, when penalties are due, and errors."""
+"""Regularisers of the adversarial objective: the inputs and labels of D, the interval of penalties, and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLANE = DataShape(kind="points", shape=(2,))
 
 
 class Linear(nn.Module):
-    """A discriminator with the logit w x, which records its inputs."""
+    """Discriminator with the logit w x. It records its inputs."""
 
     def __init__(self, *weights: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ REAL = Batch(data=torch.randn(400, 2, generator=torch.Generator().manual_seed(1)
 
 @pytest.mark.parametrize(("name", "value"), [("gp", 16.0), ("dragan", 16.0), ("r1", 12.5), ("r2", 12.5)])
 def test_each_penalty_is_of_its_function_and_weighs_what_the_recipe_says(name: str, value: float) -> None:
-    """The gradient of the logit has norm 5 everywhere."""
+    """Each penalty has the value of its formula for a gradient of norm 5, times the weight in the recipe."""
     plain = objective().discriminator_loss(nets(3.0, 4.0), REAL, step()).loss.mean()
     terms = objective(**{name: 2.0}).discriminator_loss(nets(3.0, 4.0), REAL, step())
     torch.testing.assert_close(terms.loss.mean() - plain, torch.tensor(2.0 * value))
@@ -162,7 +162,7 @@ def test_a_penalty_needs_a_discriminator_without_batch_norm(name: str) -> None:
     settings = {"recipe.width": 4, f"recipe.{name}": 1.0}
     with pytest.raises(UserError, match=f"recipe.{name}: a penalty on each sample's gradient needs a discriminator without batch norm"):
         assemble(config_for("dcgan", settings), DIGITS)
-    assemble(config_for("dcgan", {**settings, "recipe.norm_d": "none", "recipe.minibatch_std": True}), DIGITS)  # as ProGAN has both
+    assemble(config_for("dcgan", {**settings, "recipe.norm_d": "none", "recipe.minibatch_std": True}), DIGITS)  # ProGAN uses both
 
 
 @pytest.mark.parametrize("settings", [{"recipe.augment": "color"}, {"recipe.consistency": 1.0}])
@@ -178,7 +178,7 @@ def test_a_policy_that_is_none_is_refused(policy: object) -> None:
 
 
 def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
-    path, value = parse_setting("recipe.augment=translation,cutout")  # as the command line has it
+    path, value = parse_setting("recipe.augment=translation,cutout")  # as on the command line
     recipe = config_for("dcgan", {path: value}).recipe
     assert isinstance(recipe, GanRecipe)
     assert recipe.augment == "translation,cutout"

@@ -1,4 +1,4 @@
-"""Unrolled GAN against a game whose steps are worked by hand."""
+"""Unrolled GAN on a linear game, against unrolled steps computed by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from variants.unrolled import UnrolledObjective, UnrolledRecipe
 
 
 class Slope(nn.Module):
-    """D(x) = w x."""
+    """Discriminator with D(x) = w x."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Slope(nn.Module):
 
 
 class Scale(nn.Module):
-    """G(z) = a z."""
+    """Generator with G(z) = a z."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,10 +37,10 @@ class Scale(nn.Module):
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_gradients_go_through_the_steps_of_d(steps: int) -> None:
-    """With the Wasserstein loss a step moves w by lr (mean r - a mean z): after n steps D gains (w + n lr (m - a s)) (m - a s)."""
+    """A step with the Wasserstein loss changes w by lr (m - a s). After n steps, the loss of G is (w + n lr (m - a s)) (m - a s)."""
     recipe = UnrolledRecipe(loss="wasserstein", unroll=steps, unroll_lr=0.1, z_dim=1)
     nets = GanNetworks(Scale(), Slope(), recipe, "points")
-    nets.discriminator.requires_grad_(False)  # as the trainer has it in G's turn
+    nets.discriminator.requires_grad_(False)  # as the trainer does for the update of G
     real = torch.tensor([[1.0], [3.0], [5.0], [-1.0]])
     at = Step(images=0, budget_images=None, index=0, noise=torch.Generator().manual_seed(0))
     s = nets.draw(4, torch.Generator().manual_seed(0)).z.mean()
@@ -56,7 +56,7 @@ def test_gradients_go_through_the_steps_of_d(steps: int) -> None:
 
 
 def test_at_the_optimum_of_d_looking_ahead_changes_nothing() -> None:
-    """The envelope theorem: where D's gain is at its highest, G's gradient is the same however many steps D has ahead."""
+    """By the envelope theorem, G's gradient at the optimum of D does not depend on the number of unrolled steps."""
     real = torch.randn(64, 1, generator=torch.Generator().manual_seed(1)) + 0.5
     gradients = []
     for steps in (1, 20):

@@ -1,4 +1,4 @@
-"""The VAE: its bound by hand, against torch.distributions, and where its best value is known."""
+"""The VAE: its ELBO against values computed by hand, torch.distributions, and a known optimum."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_sure_decoder_has_a_finite_likelihood() -> None:
 
 
 class Affine(nn.Module):
-    """Encoder of 1-D data: mean `slope` x and a log-variance."""
+    """Encoder of 1-D data with the mean `slope` x and a constant log-variance."""
 
     def __init__(self, slope: float, log_variance: float) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Affine(nn.Module):
 
 
 class Scale(nn.Module):
-    """Decoder z -> w z."""
+    """Decoder with the output w z."""
 
     def __init__(self, w: float) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Scale(nn.Module):
 
 @pytest.mark.parametrize("beta", [1.0, 4.0])
 def test_the_bound_by_hand(beta: float) -> None:
-    """One z = 0.5 x + e^-0.2 ε for each x, a decoder 2 z, sd 0.7."""
+    """The terms equal those computed by hand for z = 0.5 x + e^-0.2 ε, the decoder 2 z and sd 0.7."""
     objective = VaeObjective(VaeRecipe(z_dim=1, likelihood="gaussian", sd=0.7, beta=beta))
     nets = VaeNetworks(Affine(0.5, -0.4), Scale(2.0), 1, "points")
     x, noise = random(6, 1), random(6, 1, seed=3)
@@ -91,12 +91,12 @@ def test_the_bound_by_hand(beta: float) -> None:
 
 
 W, SD = 1.5, 0.6
-EVIDENCE = W**2 + SD**2  # x = W z + SD ε with z from the prior: the data is N(0, EVIDENCE)
-BEST = (W / EVIDENCE, math.log(SD**2 / EVIDENCE))  # the posterior's slope and log-variance
+EVIDENCE = W**2 + SD**2  # the variance of x = W z + SD ε with z from the prior
+BEST = (W / EVIDENCE, math.log(SD**2 / EVIDENCE))  # the slope and the log-variance of the true posterior
 
 
 def bound(slope: float, log_variance: float) -> float:
-    """The mean bound at x from -2 to 2, over many z."""
+    """Return the mean ELBO over x from -2 to 2 and many z."""
     objective = VaeObjective(VaeRecipe(z_dim=1, likelihood="gaussian", sd=SD))
     nets = VaeNetworks(Affine(slope, log_variance), Scale(W), 1, "points")
     x = torch.linspace(-2, 2, 9)[:, None].repeat(20_000, 1)

@@ -1,4 +1,4 @@
-"""Plots as SVG: identical for identical data, in the reader's colour scheme, with text as text."""
+"""Plots as SVG: reproducible bytes, the reader's colour scheme, and text elements."""
 
 from __future__ import annotations
 

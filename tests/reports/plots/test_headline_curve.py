@@ -69,7 +69,7 @@ def test_against_seconds_a_mean_is_at_the_mean_of_the_seeds_seconds() -> None:
     curves.loc[curves["run_id"] == "a-1", "seconds"] *= 3
     data = headline_curve_data(curves, runs, FID, IMAGES)
     means = data[data["line"] == "mean"]
-    assert list(means["seconds"]) == [15.0, 30.0, 45.0, 60.0]  # of 7.5 and 22.5, and so on
+    assert list(means["seconds"]) == [15.0, 30.0, 45.0, 60.0]  # the first is the mean of 7.5 and 22.5 seconds
     assert list(means["value"]) == [110.0, 44.0, 22.0, 11.0]
     with base.axes(6, 4) as ax:
         draw(ax, data, palette("a"), card(FID), {}, against="seconds")

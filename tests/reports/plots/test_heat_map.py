@@ -39,7 +39,7 @@ def both(found: SearchedStudy) -> tuple[SearchDimension, SearchDimension, Dimens
 
 
 def test_medians_by_hand() -> None:
-    """Compare with three bins across (edges 1e-5, 1e-4, 1e-3, 1e-2) and a row for each k."""
+    """The medians equal those of three bins of lr_g (edges 1e-5, 1e-4, 1e-3, 1e-2) for each k."""
     lost = [diverged(n, {LR_G: 5e-3, LR_D: 2e-4, K: 5}) for n in (5, 6)]
     stopped = pruned(7, {LR_G: 2e-5, LR_D: 2e-4, K: 2})
     trials = [at(0, 2e-4, 1, 30.0), at(1, 3e-4, 1, 50.0), at(2, 4e-4, 1, 34.0), at(3, 5e-3, 1, 80.0), at(4, 5e-3, 5, 60.0), *lost, stopped]
@@ -53,7 +53,7 @@ def test_medians_by_hand() -> None:
         (edges[0], 0.5): (pytest.approx(data["value"].iloc[-1]), 1),
         (edges[1], -0.5): (34.0, 3),
         (edges[2], -0.5): (80.0, 1),
-        (edges[2], 3.5): (-1, 3),  # two of three diverged
+        (edges[2], 3.5): (-1, 3),  # two of three trials diverged
     }
 
 

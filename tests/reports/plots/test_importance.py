@@ -1,4 +1,4 @@
-"""Importance as bars."""
+"""Bars of hyperparameter importance."""
 
 from __future__ import annotations
 

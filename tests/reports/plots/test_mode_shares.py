@@ -1,4 +1,4 @@
-"""The shares of modes and bins: data, omissions and drawn values."""
+"""Plots of the shares of modes and bins: data, missing data and drawn values."""
 
 from __future__ import annotations
 

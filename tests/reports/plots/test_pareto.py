@@ -1,4 +1,4 @@
-"""Two objectives."""
+"""Pareto plot of two objectives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spectrum of an entry: data, omissions and drawn lines."""
+"""Plot of an entry's power spectrum: data, missing data and drawn lines."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def test_data_by_hand() -> None:
         ("a", FID, 10.0, 1.0, 1),
         ("b", FID, 20.0, 2.0, 2),
         ("c", FID, 30.0, 3.0, 3),
-        ("b", PIXELS, 1.0, 1.5, 1),  # equal values share their mean rank, one below the other
+        ("b", PIXELS, 1.0, 1.5, 1),  # equal values have their mean rank, at positions 1 and 2
         ("c", PIXELS, 1.0, 1.5, 2),
         ("a", PIXELS, 3.0, 3.0, 3),
     ]

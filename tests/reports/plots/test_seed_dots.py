@@ -1,4 +1,4 @@
-"""Dots at the positions of their values."""
+"""Plot of one dot per seed, at the position of its value."""
 
 from __future__ import annotations
 

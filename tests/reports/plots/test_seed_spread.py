@@ -1,4 +1,4 @@
-"""The drawn shares and intervals are those of the data."""
+"""Plot of the shares of the spread between seeds: drawn shares and intervals, and the alternative text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small SVG with the drawn content: text unchanged, numbers to one decimal, each entry in its group."""
+"""Minified SVG: unchanged text, numbers with one decimal, and a group for each entry."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_exactly_the_ids_that_something_refers_to_stay() -> None:
 
 
 def points(path: str) -> list[float]:
-    """The coordinates of a path."""
+    """Return the coordinates of a path."""
     return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", path)]
 
 
@@ -102,7 +102,7 @@ def test_every_path_and_every_word_stays_to_a_tenth_of_a_point_in_fewer_bytes() 
 
 
 def xy(element: ElementTree.Element) -> list[float]:
-    """The position of an element."""
+    """Return the position of an element."""
     return [float(element.attrib.get(name, 0)) for name in ("x", "y")]
 
 

@@ -127,4 +127,4 @@ def test_every_other_number_of_training_has_a_panel_of_its_own() -> None:
             legend = ax.get_legend()
             assert legend is not None
             assert [text.get_text() for text in legend.get_texts()] == [panel.keys[0].removeprefix("train/")]
-            base.picture(ax, alt("a", data, panel))  # drawn, so text that looks like a formula is taken as it is
+            base.picture(ax, alt("a", data, panel))  # rendering fails if text is parsed as a formula

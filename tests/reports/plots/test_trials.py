@@ -84,7 +84,7 @@ def test_what_is_drawn_is_the_data(found: SearchedStudy) -> None:
     assert [x for x, _ in hollow] == [2]
     assert ring == [[0, 50.0]]
     assert [x for x, _ in crosses] == [1]
-    assert 0.9 < crosses[0][1] < 1  # of the axes' height: the bad end
+    assert 0.9 < crosses[0][1] < 1  # in shares of the axes' height, at the end of the worst values
     assert low < 30
     assert high < 1e4
     assert faces == [1, 0]

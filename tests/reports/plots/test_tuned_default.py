@@ -1,4 +1,4 @@
-"""Tuned against default."""
+"""Plot of tuned against default recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores over several data sets: only comparable entries, with the figures of reports.scores."""
+"""Section on scores over several data sets: comparable entries, with the values of reports.scores."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_figures_are_those_of_the_scores() -> None:
 
 
 def test_improvability_and_win_rates_are_in_the_tables() -> None:
-    """a wins all pairs on fashion-mnist and loses all on mnist."""
+    """The entry a wins all pairs on fashion-mnist and loses all pairs on mnist."""
     (field,) = dataset_groups(view(two()))
     table, wins = (block for block in built(two()).blocks if isinstance(block, Table))
     losses = scores.improvability(field.scores)

@@ -1,4 +1,4 @@
-"""Agreement of the extractors on the ranks, and the marked entries."""
+"""Section on the agreement of ranks by different extractors, and entries whose ranks differ."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_equal_values_have_no_correlation() -> None:
 
 
 def test_an_entry_half_the_table_away_is_marked() -> None:
-    """The order is b, c, a, d: only a has moved by two of four places."""
+    """In the order b, c, a, d, only the rank of a differs by two of four places, so only a is marked."""
     (cohort,) = view(results(runs_with("bcad"))).cohorts
     assert agreement.contested(agreement.ranked(cohort)) == ["a"]
     assert "a has rank 1 by classifier-FID and rank 3 by pixel Fréchet" in sentences(runs_with("bcad"))[1]

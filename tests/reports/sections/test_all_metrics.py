@@ -1,4 +1,4 @@
-"""Every measured metric in its group, and no other."""
+"""Section on all metrics: the measured metrics in their groups."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_table_for_each_group_in_order() -> None:
 
 
 def test_the_error_is_that_of_one_run() -> None:
-    """Errors .3, .4 and .5 of three runs: the root of their mean square is .408."""
+    """The error is the root mean square of the runs' errors: 0.408 for 0.3, 0.4 and 0.5."""
     runs = [replace(run, metrics={f"{FID}_se": 0.3 + 0.1 * run.seed}) for run in synthetic_runs({"a": TWO["a"]})]
     (cohort,) = view(results(runs)).cohorts
     cell = median_cell(cohort.entries[0], FID)

@@ -1,4 +1,4 @@
-"""Pictures made small without loss."""
+"""Lossless compression of pictures."""
 
 from __future__ import annotations
 

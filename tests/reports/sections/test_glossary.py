@@ -1,4 +1,4 @@
-"""The glossary has the metrics that occur, and no others."""
+"""The glossary explains exactly the metrics that occur in the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures, flags and reasons, all of them."""
+"""Section on health: all failures, flags and reasons."""
 
 from __future__ import annotations
 

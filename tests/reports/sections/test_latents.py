@@ -1,4 +1,4 @@
-"""The section on the latent space: a gallery for each kind of picture, with its captions."""
+"""Section on the latent space: a gallery for each kind of picture, with captions."""
 
 from __future__ import annotations
 

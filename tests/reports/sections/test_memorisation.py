@@ -1,4 +1,4 @@
-"""Metrics of copies, and the closest pairs as pictures."""
+"""Section on memorisation: metrics of copies, and pictures of the closest pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modes found, their shares, and the bins, with the explanations of their columns."""
+"""Section on modes: modes found, shares of modes and bins, and explanations of the columns."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ BINNED = {"bins": {"generated": [0.1, 0.9], "train": [0.4, 0.6]}}
 
 
 def pictures(section: Section) -> list[tuple[str, Gallery]]:
-    """Each gallery and the heading above it."""
+    """Return each gallery with the heading above it."""
     return [
         (above.text, block)
         for above, block in zip(section.blocks, section.blocks[1:], strict=False)

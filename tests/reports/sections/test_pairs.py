@@ -37,7 +37,7 @@ def test_the_statistics_are_those_of_the_tests() -> None:
 
 
 def test_the_winner_is_named_if_it_is_the_column() -> None:
-    """The median ranks a first, the test b: the cell must not call a better."""
+    """The cell names the winner of the test, b, although a has the better median."""
     comparison = Comparison(a="a", b="b", p=0.01, p_holm=0.01, ratio=0.8, better="b", verdict="clearly better", test="Welch on logs")
     assert pairs.verdict_words(comparison) == "b is clearly better"
 

@@ -1,4 +1,4 @@
-"""Progress against images and against seconds, with the explanation of the clock."""
+"""Section on progress against images and against seconds, with an explanation of the seconds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_no_clock_without_different_seconds() -> None:
 
 
 def test_a_budget_in_seconds_has_means() -> None:
-    """With such a budget, seeds reach their evaluation points at different images."""
+    """With a budget in seconds, seeds reach their evaluation points at different numbers of images, and still have means."""
     budget = {"param:budget.images": "None", "param:budget.train_seconds": "30.0"}
     found = results([SyntheticRun(variant="a", seed=seed, fid=10.0 + seed, columns=budget) for seed in range(3)])
     found.curves["images"] += found.curves["run_id"].map({"a-0": 0, "a-1": 64, "a-2": 640})

@@ -1,4 +1,4 @@
-"""Protocols, environments, and commands that repeat a run."""
+"""Section on provenance: evaluation protocols, environments, and commands that reproduce a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures in the right place, and gaps for missing ones."""
+"""Section on sample grids: the position of each picture, and gaps for missing pictures."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_run_that_stopped_early_has_gaps_and_no_end(tmp_path: Path) -> None:
 
 
 def test_the_final_grid_and_the_strip_of_an_entry_are_from_one_run(tmp_path: Path) -> None:
-    """A later seed with both comes before an earlier one that lacks either."""
+    """A seed with the final grid and the strip is preferred to an earlier seed that lacks one of them."""
     marks = tuple(f"0/{GRIDS}/step_{mark:09d}.png" for mark in MARKS)
     gallery, film = blocks(synthetic_runs(TWO), tmp_path, missing=(*marks, f"2/{FINAL_GRID}"))
     assert [tile.detail[:6] for tile in gallery.tiles] == ["seed 1", "seed 1"]
@@ -65,7 +65,7 @@ def test_the_final_grid_and_the_strip_of_an_entry_are_from_one_run(tmp_path: Pat
 
 
 def grid(samples: int, width: int = 4, lines: int = 255) -> np.ndarray:
-    """A square grid of dark random samples between lines of one colour."""
+    """Return a square grid of dark random samples between lines of one colour."""
     random = np.random.default_rng(samples)
     step = width + 1
     pixels = random.integers(0, 250, size=(samples * step + 1, samples * step + 1), dtype=np.uint8)

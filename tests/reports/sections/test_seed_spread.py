@@ -1,4 +1,4 @@
-"""The section on the spread between runs: groups of tables, shares of planted spreads, and what is missing."""
+"""Section on the spread between runs: groups of tables, shares of planted spreads, and missing data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reports.sections.seed_spread import build, entry_spreads, spread_groups
 from reports.seed_spread import ALL, STREAMS
 from reports.view import view
 
-SPREADS = {"init": 0.2, "data": 0.02, "noise": 0.02, ALL: 0.21}  # standard deviations of the log
+SPREADS = {"init": 0.2, "data": 0.02, "noise": 0.02, ALL: 0.21}  # standard deviations of log FID
 
 
 def varied(spreads: dict[str, float], seeds: int = 8, names: tuple[str, ...] = ("a", "b")) -> list[SyntheticRun]:

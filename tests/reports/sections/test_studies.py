@@ -1,4 +1,4 @@
-"""Studies as text, tables and plots, from whole and from odd records."""
+"""Sections on studies: text, tables and plots, from complete and from odd records."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def section(found: Results) -> Section:
 
 
 def opening(found: Results) -> list[Block]:
-    """The text and tables of the first study."""
+    """Return the text and tables of the first study."""
     prepared = view(found)
     return studies.opening(prepared.studies[0], tuning_outcomes(prepared.studies[0]), prepared)
 
@@ -147,7 +147,7 @@ def test_the_tables_by_hand() -> None:
     assert (cells["default, search"].text, cells["best, search"].text, cells["best, search"].detail) == ("50.0", "40.0", "trial 1")
     assert cells["default, final"].text == "42.6"
     assert cells["tuned against default"].text == "clearly better"
-    assert cells["near the best"].text == "–"  # four trials are too few
+    assert cells["near the best"].text == "–"  # four trials are too few for a share
     assert recipes.rows[0].cells[1].text == "--set recipe.width=16 --set recipe.lr_g=0.0002 --set recipe.lr_d=0.0002 --set recipe.k=1"
     assert [[cell.text for cell in row.cells[1:3]] for row in reasons.rows] == [["3", "diverged"], ["4", "failed"]]
     assert reasons.rows[0].cells[-1].text == "loss_d is infinite"

@@ -1,4 +1,4 @@
-"""The summary table: every number in its place."""
+"""The summary table and its numbers."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_every_metric_is_in_a_folded_table() -> None:
 
 
 def test_the_half_sample_error_is_below_the_dots() -> None:
-    """Seeds 10, 11, 12 have variance 1, of which errors of .2 are 4 %."""
+    """The cell has the error and its share of the variance: 4 % for an error of 0.2 and a variance of 1."""
     runs = [replace(run, metrics={f"{FID}_se": 0.2}) for run in synthetic_runs(TWO)]
     table = table_of(runs)
     assert [row.cells[3].detail for row in table.rows] == ["standard error 0.200 (4 %)"] * 2

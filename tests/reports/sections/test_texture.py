@@ -1,4 +1,4 @@
-"""The section on texture: a table, and a spectrum for each entry that recorded one."""
+"""Section on texture: a table, and the spectrum of each entry that recorded one."""
 
 from __future__ import annotations
 

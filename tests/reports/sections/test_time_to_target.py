@@ -1,6 +1,6 @@
-"""The target and the times to reach it, compared with values by hand.
+"""The target and the times to reach it, compared with values computed by hand.
 
-A run with a final FID f has 10 f, 4 f, 2 f and f at its four evaluation points.
+A run with a final FID f has the FIDs 10 f, 4 f, 2 f and f at its four evaluation points.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reports.document import Heading, Table
 from reports.sections import progress, time_to_target
 from reports.view import view
 
-# Medians 10, 15, 30 and 40: the worse of the two middle ones is 30.
+# The medians are 10, 15, 30 and 40. The target is the worse of the two middle medians, 30.
 FOUR = {"a": (9.0, 10.0, 11.0), "b": (15.0, 15.0, 15.0), "c": (29.0, 30.0, 31.0), "d": (39.0, 40.0, 41.0)}
 HIGHER = "modes/high_quality"
 
@@ -48,9 +48,9 @@ def level(values: dict[str, tuple[float, ...]], headline: str = FID) -> float | 
 def test_the_table_by_hand() -> None:
     found = results(synthetic_runs(FOUR))
     assert rows(found) == [
-        ["a", "3 of 3", "112,500", "22.5"],  # 20 is the first at most 30
-        ["b", "3 of 3", "112,500", "22.5"],  # 30 is reached by being equal
-        ["c", "2 of 3", "150,000", "30.0"],  # 31 never is
+        ["a", "3 of 3", "112,500", "22.5"],  # 20 is the first value of at most 30
+        ["b", "3 of 3", "112,500", "22.5"],  # a value of 30 reaches the target
+        ["c", "2 of 3", "150,000", "30.0"],  # 31 does not reach the target
         ["d", "0 of 3", "not reached", "not reached"],
     ]
     table = table_of(found)
@@ -64,12 +64,12 @@ def test_medians_are_of_runs_with_clocks_of_their_own() -> None:
     found = results(synthetic_runs({"a": (5.0, 10.0, 15.0), "b": (30.0, 30.0, 30.0)}))
     for run_id, factor in (("a-0", 1.0), ("a-1", 10.0), ("a-2", 2.0)):
         found.curves.loc[found.curves["run_id"] == run_id, "seconds"] *= factor
-    # a reaches 30 at 75,000 (20), 112,500 (20) and 112,500 (30) images: after 15, 225 and 45 seconds.
+    # The runs of a reach the target after 15, 225 and 45 seconds, at 75,000, 112,500 and 112,500 images.
     assert rows(found)[0] == ["a", "3 of 3", "112,500", "45.0"]
 
 
 def test_failed_runs_never_reach_it_and_running_ones_do_not_count() -> None:
-    failed = SyntheticRun(variant="a", seed=3, fid=1.0, status="diverged")  # its values were good
+    failed = SyntheticRun(variant="a", seed=3, fid=1.0, status="diverged")  # better than the target before it diverged
     running = SyntheticRun(variant="a", seed=4, fid=1.0, status="running")
     assert rows(results([*synthetic_runs(FOUR), failed, running]))[0] == ["a", "3 of 4", "112,500", "22.5"]
     three = [SyntheticRun(variant="a", seed=seed, fid=1.0, status="diverged") for seed in (3, 4, 5)]

@@ -1,4 +1,4 @@
-"""Sentences that follow from the tests, and nothing more."""
+"""Section on the verdict: only sentences that follow from the tests."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_entry_with_one_finished_run_ranks_last() -> None:
 
 
 def test_half_failed_ranks_before_all_but_one_failed() -> None:
-    """Both medians are infinite; the name would order them the other way round."""
+    """Both medians are infinite, but the entry with two finished runs ranks before the entry with one."""
     runs = [*synthetic_runs({"z": (1.0, 2.0), "y": (1.0,)})]
     runs += [
         SyntheticRun(variant=name, seed=seed, status="failed") for name, seeds in {"z": (2, 3), "y": (1, 2, 3)}.items() for seed in seeds

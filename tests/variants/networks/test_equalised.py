@@ -1,4 +1,4 @@
-"""Layers of an equalised learning rate and pixel norm, by hand."""
+"""Equalised learning rate and pixel norm against values computed by hand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_rate_slows_what_is_used_and_not_how_it_begins(rate: float) -> None:
     layer(torch.randn(8, 100)).square().sum().backward()
     optimiser.step()
     moved = (layer.scaled()[0] - before).abs()
-    assert moved.mean().item() == pytest.approx(1e-3 * rate / 10, rel=0.05)  # Adam's first step is lr, of weights used at 1 / 10
+    assert moved.mean().item() == pytest.approx(1e-3 * rate / 10, rel=0.05)  # Adam's first step is lr, and weights are scaled by 1 / 10
 
 
 def test_all_layers_move_at_one_relative_rate_whatever_their_width() -> None:

@@ -1,4 +1,4 @@
-"""Fast layers against torch's own, and maxout against its closed form."""
+"""Fast layers against those of torch, and maxout against its closed form."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_transposed_convolution_from_one_pixel_to_one_or_two(more: int | tuple[i
 def test_gradients_from_one_pixel_to_one_are_written_in_full(
     kind: type[Conv2d | ConvTranspose2d], memory_format: torch.memory_format
 ) -> None:
-    """torch's own leaves most of them in bfloat16 as the memory was: it is filled with huge numbers before."""
+    """In bfloat16, the layers of torch do not initialise most gradients. The test first fills the memory with huge numbers."""
     for seed in range(10):
         torch.manual_seed(seed)
         layer = kind(16, 8, 5, 2, 2, bias=False).to(memory_format=memory_format)
@@ -87,7 +87,7 @@ def test_gradients_from_one_pixel_to_one_are_written_in_full(
 
 def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*arguments: object) -> None:
-        raise AssertionError("torch's own")
+        raise AssertionError("the layer called torch's forward")
 
     pixel, few, first = ConvTranspose2d(5, 16, 7, bias=False), ConvTranspose2d(5, 1, 4, 2, 1, bias=False), Conv2d(1, 5, 4, 2, 1)
     for kind in (nn.Conv2d, nn.ConvTranspose2d):
@@ -95,12 +95,12 @@ def test_fast_layers_are_not_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pixel(torch.randn(2, 5, 1, 1)).shape == (2, 16, 7, 7)
     assert few(torch.randn(2, 5, 7, 7)).shape == (2, 1, 14, 14)
     image = torch.randn(2, 1, 8, 8, requires_grad=True)
-    with pytest.raises(AssertionError, match="torch's own"):
-        first(image)  # its own weights are trained
+    with pytest.raises(AssertionError, match="torch's forward"):
+        first(image)  # its weights are trained
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert first.requires_grad_(False)(image).dtype == pixel(torch.randn(2, 5, 1, 1)).dtype == torch.bfloat16
     for layer, given in ((first, image.detach()), (pixel, torch.randn(5, 1, 1)), (first, image[0])):
-        with pytest.raises(AssertionError, match="torch's own"):
+        with pytest.raises(AssertionError, match="torch's forward"):
             layer(given)
 
 
@@ -116,7 +116,7 @@ def test_transposed_convolution_under_autocast() -> None:
 def test_dropout_drops_a_share_and_keeps_the_mean(p: float) -> None:
     torch.manual_seed(0)
     layer = Dropout(p)
-    data = torch.ones(1001, 301, requires_grad=True)  # four do not go into it
+    data = torch.ones(1001, 301, requires_grad=True)  # the number of elements is no multiple of 4
     out = layer(data)
     assert sorted(out.unique().tolist()) == pytest.approx([0.0, 1 / (1 - p)], rel=1e-3)
     assert (out == 0).float().mean().item() == pytest.approx(p, abs=0.003)

@@ -1,4 +1,4 @@
-"""Backbones: published sizes, every wiring, and clear refusals."""
+"""Backbones: published sizes, every configuration of inputs and outputs, and error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from variants.recipe import GanRecipe
 MNIST = DataShape(kind="image", shape=(1, 28, 28), classes=10)
 CIFAR = DataShape(kind="image", shape=(3, 32, 32), classes=10)
 STACKED = DataShape(kind="image", shape=(3, 28, 28), classes=1000)
-LINEAR_AT_THE_END = ("progressive", "r3gan", "style")  # as published; what is sampled is cut to [-1, 1]
+LINEAR_AT_THE_END = ("progressive", "r3gan", "style")  # as published, so samples are clipped to [-1, 1]
 PLANE = DataShape(kind="points", shape=(2,), classes=25)
 BACKBONES = [name for name, found in NETWORKS if isinstance(found, Backbone)]
 
@@ -54,7 +54,7 @@ def test_every_wiring_of_points(copies: int, condition: int, outputs: int) -> No
     nn.init.constant_(last.bias, 7.0)
     samples = generator(torch.randn(5, 3))
     assert samples.shape == (5, 2)
-    assert samples.min() > 1  # no tanh: points lie anywhere
+    assert samples.min() > 1  # no tanh, because points are not bounded
     beside = torch.randn(5, condition) if condition else None
     assert discriminator(torch.randn(5, 2 * copies), beside).shape == (5, outputs)
 
@@ -181,7 +181,7 @@ def test_blocks_of_r3gan_begin_as_nothing_and_at_the_fixed_up_scale() -> None:
     blocks = [part for part in generator.modules() if isinstance(part, R3ganBlock)]
     data = torch.randn(2, 64, 4, 4)
     assert all(torch.equal(block(data), data) for block in blocks)
-    wanted = (2 / 1.04) ** 0.5 * len(blocks) ** -0.25  # He's for a slope of .2, L ** (-1 / (2 * 3 - 2))
+    wanted = (2 / 1.04) ** 0.5 * len(blocks) ** -0.25  # He's gain for a slope of 0.2, times L ** (-1 / (2 * 3 - 2))
     for index, inputs in ((0, 64), (2, 9 * 16)):  # groups of 16 channels
         weight = torch.cat([block.get_submodule(f"branch.{index}").get_parameter("weight").flatten() for block in blocks])
         assert weight.std().item() == pytest.approx(wanted / inputs**0.5, rel=0.05)
@@ -239,11 +239,11 @@ def test_lucic_refuses_sizes_it_cannot_make(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_condition_changes_more_than_a_constant(name: str) -> None:
-    """Two images whose logits differ by as much under any condition would make labels useless."""
+    """The difference of two images' logits depends on the condition. Otherwise labels would have no effect."""
     torch.manual_seed(0)
     _, discriminator = build_backbone(name, Ports(data=MNIST, latent=8, condition=3), GanRecipe(width=8, norm_d="none"))
     for block in (part for part in discriminator.modules() if isinstance(part, R3ganBlock)):
-        nn.init.normal_(block.get_submodule("branch.4").get_parameter("weight"), 0.0, 0.3)  # which begin as nothing
+        nn.init.normal_(block.get_submodule("branch.4").get_parameter("weight"), 0.0, 0.3)  # initialised with zeros
     images, conditions = torch.randn(2, 1, 28, 28), torch.eye(3)[:2]
     one, other = (discriminator(images, condition.expand(2, -1)).flatten() for condition in conditions)
     assert ((one[0] - one[1]) - (other[0] - other[1])).abs() > 1e-5

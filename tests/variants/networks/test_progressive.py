@@ -1,4 +1,4 @@
-"""Growth: its schedule, its continuity, and what takes part when."""
+"""Progressive growing: its schedule, its continuity, and the active layers of each stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from variants.gan import GanNetworks, build_gan
 from variants.networks.growth import WHOLE, Position, enlarge, place, shrink
 from variants.recipe import GanRecipe
 
-FASHION = DataShape(kind="image", shape=(1, 28, 28), classes=10)  # 7, 14, 28
+FASHION = DataShape(kind="image", shape=(1, 28, 28), classes=10)  # stages of 7, 14 and 28 pixels
 IMAGES = Examples(data=torch.randint(0, 256, (64, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
 ROUNDS = 8
 
@@ -109,7 +109,7 @@ def test_the_generator_goes_on_where_it_was_when_a_stage_begins(stage: int) -> N
     small, large = before.generate(latent), after.generate(latent)
     assert (small.shape[-1], large.shape[-1]) == (7 * 2 ** (stage - 1), 7 * 2**stage)
     torch.testing.assert_close(large, enlarge(small))
-    torch.testing.assert_close(before.sample(latent), after.sample(latent))  # at the full size either way
+    torch.testing.assert_close(before.sample(latent), after.sample(latent))  # samples of both stages have the full size
 
 
 @pytest.mark.parametrize("stage", [1, 2])

@@ -1,4 +1,4 @@
-"""The small StyleGAN: what styles, noise and mixing do, and that a latent says all."""
+"""The small StyleGAN: the effects of styles, noise and mixing. A latent alone determines its image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def networks(**numbers: object) -> tuple[GanNetworks, StyleGenerator]:
 
 
 def noisy(generator: StyleGenerator) -> None:
-    """Noise as after training: it begins at strength 0."""
+    """Set the strength of the noise to 0.5, as after training. Its initial strength is 0."""
     for layer in generator.layers:
         assert isinstance(layer, StyledLayer)
         layer.strength.data.fill_(0.5)
@@ -50,7 +50,7 @@ def test_demodulation_gives_unit_variance_whatever_the_style(strength: float) ->
 
 
 def test_modulation_is_of_each_samples_weights() -> None:
-    """Eq. 1 and 3 of the paper, written out for each sample."""
+    """The layer computes eq. 1 and 3 of the paper for each sample."""
     torch.manual_seed(0)
     layer = ModulatedConv2d(3, 4, 3, 5)
     data, styles = torch.randn(6, 3, 7, 7), torch.randn(6, 5)
@@ -125,7 +125,7 @@ def test_the_traversal_has_the_coarse_layers_of_one_and_the_fine_ones_of_others(
         latent = draw(nets, 2)
         mixed = nets.traversals(latent, columns=4)["styles"]
         outputs = nets.sample(mixed)
-        torch.testing.assert_close(outputs[[0, 4]], nets.sample(latent))  # the first column is each latent's own
+        torch.testing.assert_close(outputs[[0, 4]], nets.sample(latent))  # the first column has the unmixed latents
     assert torch.equal(mixed.extra["second"][1:4], mixed.extra["second"][5:8])
     assert mixed.extra["crossover"].unique().tolist() == [generator.styles // 2]
     assert not torch.allclose(outputs[1], outputs[0])
@@ -160,7 +160,7 @@ def test_a_latent_gives_one_image_in_any_batch(training: bool) -> None:
 
 
 def test_what_stands_beside_z_is_not_mixed() -> None:
-    """A wiring gives [z, condition]; the second style has the first's condition."""
+    """The inputs are [z, condition], and the second style has the condition of the first."""
     _, generator = networks()
     generator.z_dim = 4  # the last two of six are a condition
     vectors = torch.randn(3, 6)
