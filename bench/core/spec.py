@@ -32,7 +32,7 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], points are float32 [N, D]."""
+    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], and points are float32 [N, D]."""
 
     data: Tensor
     labels: Tensor | None = None  # [N], int64
@@ -146,7 +146,7 @@ class Step:
     images: int  # real images shown to the first player so far
     budget_images: int | None  # the run's budget; None if it is in seconds
     index: int  # previous updates of this player, for lazy regularisers
-    noise: torch.Generator  # the only randomness a loss may use, dropout aside
+    noise: torch.Generator  # the only randomness that a loss may use, except dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recipe(BaseModel):
-    """The hyperparameters that every variant has. Variants with more of them subclass it. A field that a variant lacks is an unknown path."""
+    """Hyperparameters that every variant has. A variant with more hyperparameters has a subclass. A field that this class lacks is an unknown path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
@@ -193,7 +193,7 @@ class Recipe(BaseModel):
     schedule: Literal["constant", "step"] = Field("constant", description="step: StepLR(schedule_epochs, schedule_gamma)")
     schedule_epochs: Count = Field(50, description="epochs between two steps of the schedule")
     schedule_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="factor of each step of the schedule")
-    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="scheme of the first weights")
+    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="scheme of the initial weights")
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(
         0, description="half-life of the moving average of weights, in images; 0: no average"
     )
