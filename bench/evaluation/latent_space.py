@@ -77,7 +77,7 @@ def explore(networks: Networks, classify: Classify, class_names: Sequence[str], 
 def _direction(
     networks: Networks, latent: Latent, start: Tensor, end: Tensor, classify: Classify, target: int
 ) -> tuple[Tensor, float]:  # fmt: skip
-    """Return images of one latent on its way to the other class [STEPS, C, H, W], and the share of latents that reach that class."""
+    """Return images of one latent that moves to the other class [STEPS, C, H, W], and the share of latents that reach that class."""
     z = latent.z
     way = z[end].mean(dim=0) - z[start].mean(dim=0)
     moved = latent[start[:MOST_MOVED].to(z.device)]

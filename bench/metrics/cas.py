@@ -17,7 +17,7 @@ from bench.metrics.extractors.classifier import Classifier
 from bench.metrics.extractors.classifier_training import accuracy, augment, one_thread
 from bench.metrics.extractors.training_plan import TrainingPlan, plan_for
 
-# Part of the definition of the metric: raise the version on its card if you change it.
+# Part of the definition of the metric: a change increases the version on its card.
 SEED = 0
 EPOCHS, LEAST_STEPS = 12, 400  # more epochs for few images
 

@@ -15,7 +15,7 @@ from bench.metrics.neighbours import Neighbours
 class HalfSample(Evidence):
     """Half of the generated examples. Its parts are slices of the full evidence, which avoids a second computation.
 
-    A half-sample consists of complete pairs of neighbouring rows, so values of pairs remain valid.
+    A half-sample consists of complete pairs of adjacent rows, so values of pairs remain valid.
     """
 
     _logs = False  # twenty log lines would hide others, and a failure of a half-sample loses only a standard error

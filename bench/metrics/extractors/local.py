@@ -84,7 +84,7 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
         try:
             return _fitting(read(folder), dataset, folder)
         except UserError as error:
-            log.warning("%s: training it again", error)
+            log.warning("%s: retraining the classifier", error)
     with locked(folder, timeout_seconds=LOCK_SECONDS):
         try:  # another process may train it while this one waits
             return _fitting(read(folder), dataset, folder)

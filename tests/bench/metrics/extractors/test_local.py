@@ -111,7 +111,7 @@ def test_a_damaged_one_is_trained_again_with_a_warning(
     assert trained(PATTERNS).weights_hash == first
     assert trained(PATTERNS).weights_hash == first
     assert len(trainings) == 2
-    assert [record.message.count("training it again") for record in caplog.records if record.levelname == "WARNING"] == [1]
+    assert [record.message.count("retraining the classifier") for record in caplog.records if record.levelname == "WARNING"] == [1]
 
 
 def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
