@@ -30,7 +30,7 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next execution measures the row again
+        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next command measures the row again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})

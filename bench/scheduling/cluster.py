@@ -27,7 +27,7 @@ CHECK_SECONDS = 120.0  # timeout for all nodes of a cluster to report their soft
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Machine or Ray cluster on which runs are executed, and the resources of each run. `resolved` replaces None by defaults."""
+    """Machine or Ray cluster that trains runs, and the resources of each run. `resolved` replaces None by defaults."""
 
     address: str = ""
     cpus: float | None = None
@@ -119,7 +119,7 @@ def start(workers: int) -> Any | None:
         import ray
     except ImportError:
         log.warning(
-            "RAY IS NOT INSTALLED: this process executes one run after another, with the same results; pip install 'ganbench[parallel]' to use all cores"
+            "RAY IS NOT INSTALLED: this process trains one run after another, with the same results; pip install 'ganbench[parallel]' to use all cores"
         )
         return None
     try:
@@ -128,7 +128,7 @@ def start(workers: int) -> Any | None:
             log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds
-        log.warning("RAY CANNOT START (%s): this process executes one run after another, with the same results", one_line(error, most=200))
+        log.warning("RAY CANNOT START (%s): this process trains one run after another, with the same results", one_line(error, most=200))
         return None
     return ray
 
@@ -233,7 +233,7 @@ def _query_nodes(ray: Any, folder: Path) -> list[dict[str, Any]]:
 
 
 def _describe(token: str) -> dict[str, Any]:
-    """Return the versions of a node, and whether it sees a file of the driver. Ray executes this on the node."""
+    """Return the versions of a node, and whether it sees a file of the driver. Ray calls this function on the node."""
     return {**describe(), "shared": Path(token).exists()}
 
 

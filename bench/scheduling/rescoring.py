@@ -49,7 +49,7 @@ class FinishedRun:
     dataset: str
     seed: int
     before: float  # the recorded headline metric
-    config: RunConfig | None  # None if its artifact is missing or damaged; the execution reports it
+    config: RunConfig | None  # None if its artifact is missing or damaged; the run's job reports that
 
     @property
     def evaluation(self) -> Evaluation:

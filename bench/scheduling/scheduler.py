@@ -40,7 +40,7 @@ class ExecutionResult:
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
-    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process has finished during the execution
+    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process has finished since the plan
     busy: tuple[RunResult, ...] = ()  # runs that another process trains, named in the reason
     interrupted: bool = False
     actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
@@ -72,7 +72,7 @@ def plan_execution(
 ) -> ExecutionPlan:  # fmt: skip
     """Predict the actions of an execution and, with a probe of each variant, estimate its duration.
 
-    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not trained again.
+    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not retrained.
 
     Raises UserError if the store, the folder, the data, a configuration or the cluster cannot be used.
     """
@@ -149,10 +149,10 @@ def run_suite(
 
 
 class Display:
-    """Base class of displays of an execution, which shows nothing."""
+    """Base class of progress displays. It shows nothing."""
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Show the start of the execution, before the first job."""
+        """Start the display, before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
         """Show the progress of a job."""
@@ -162,7 +162,7 @@ class Display:
 
 
 class JobQueue:
-    """Queue of jobs. It queues a run that another process trains again at the end, where the job waits for that process."""
+    """Queue of jobs. If another process trains a run, the job of that run moves to the end of the queue, where it waits for that process."""
 
     def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
         self.jobs = jobs

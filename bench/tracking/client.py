@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-DONE = results.COMPLETE  # statuses of runs that are not trained again
+DONE = results.COMPLETE  # statuses of runs that are not retrained
 
 
 def owner() -> str:
@@ -172,7 +172,7 @@ class Tracker(Lookup):
             with store_errors(self.uri), store.short_timeout():
                 run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
         except UserError as error:
-            log.warning("%s: this execution is not recorded", error)
+            log.warning("%s: the parent run of this command is not recorded", error)
             return ""
         return str(run.info.run_id)
 
@@ -223,7 +223,7 @@ class Tracker(Lookup):
                 self.client.set_tag(run_id, "status", status, synchronous=True)
                 self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
         except UserError as error:
-            log.warning("cannot set the status of this execution to %s: %s", status, error)
+            log.warning("cannot set the status of the parent run to %s: %s", status, error)
 
     def start_run(
         self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, folder: Path | None = None,

@@ -3,8 +3,8 @@
 `Results.runs` has one row for each run and each reference row (`kind == "reference"`). Its columns are:
 
 - `RUN_COLUMNS`;
-- each metric that any run has. The key of its card is the name, e.g. "quality/fid_classifier". A run without the metric has NaN. "best/" and the
-  key name the same metric of the best checkpoint, and the key and "_se" name its standard error;
+- each metric that any run has. The key of its card is the name, e.g. "quality/fid_classifier". A run without the metric has NaN. The column
+  "best/<key>" has the same metric of the best checkpoint, and "<key>_se" has its standard error;
 - `param:<path>` for each configuration path, as text, e.g. "param:recipe.lr_g".
 
 Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.cards.recorded`).
@@ -129,8 +129,8 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Return the runs of experiments (suites), with their reference rows. A glob selects all suites that it matches. No name selects all.
 
-    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails, if an experiment
-    or run is unknown, or if a run is in none of the experiments.
+    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails. Also
+    raises it for an unknown experiment or run, and for a run in none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 

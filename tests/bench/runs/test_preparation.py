@@ -43,7 +43,7 @@ STREAMS = ("init", "data", "noise")
 
 
 def streams(seed: int, vary: str) -> dict[str, bytes]:
-    """Return what each random stream decides: first weights, first batch, and the state of the generators of noise and dropout."""
+    """Return what each random stream determines: initial weights, first batch, and the state of the generators of noise and dropout."""
     settings = {"dataset": "digits", "device": "cpu", "precision": "fp32", "memory_format": "contiguous", "recipe.width": 4}
     trainer = prepare(config_for("dcgan", settings | {"seed": seed, "vary": vary})).trainer
     state = trainer.state_dict()

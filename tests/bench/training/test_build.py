@@ -1,4 +1,4 @@
-"""Networks and objectives as configurations name them: first weights, and what is refused."""
+"""Networks and objectives as configurations name them: initial weights, and what is refused."""
 
 from __future__ import annotations
 
