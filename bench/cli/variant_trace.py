@@ -35,7 +35,7 @@ class Trace:
 
 
 def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataShape, packages: Collection[str]) -> Trace:
-    """Return the layers, and the functions of these packages, that losses, sampling and the steps after updates call.
+    """Return the layers and the functions of these packages that losses, sampling and the steps after updates call.
 
     Trains nothing, but changes running statistics, clipped weights and buffers of the objective. Raises UserError if a loss or sampling fails.
     """
