@@ -10,7 +10,7 @@ import torch
 
 # The streams of a run. "data" has no state: the order of an epoch is a function of (seed, epoch).
 NOISE, INIT, DROPOUT, EVALUATION, DATA = "noise", "init", "dropout", "evaluation", "data"
-TRAINING = (INIT, DATA, NOISE)  # of training, each of which can be fixed while others follow the seed; noise includes dropout
+TRAINING = (INIT, DATA, NOISE)  # of training. Each can be fixed while others follow the seed. Noise includes dropout
 ALL_TRAINING = ",".join(TRAINING)
 FIXED_SEED = 0  # the seed of a fixed stream
 

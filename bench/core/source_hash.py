@@ -21,7 +21,7 @@ from bench.core.errors import UserError, one_line
 
 PACKAGES = ("bench", "variants", "studies", "reports")
 INSTALLED = ("site-packages", "dist-packages")  # folders of unrelated packages
-_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module; a reloaded module has another spec
+_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module, with its spec, because a reloaded module has another one
 
 
 def source_hash(name: str) -> str | None:

@@ -98,7 +98,7 @@ def to_unit_range(data: Tensor) -> Tensor:
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Round generated images in [-1, 1] to uint8, the only form in which metrics see them. NaN becomes 0."""
+    """Round generated images in [-1, 1] to uint8, the only form in which metrics get them. NaN becomes 0."""
     return images.float().add(1.0).mul(127.5).nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -166,7 +166,7 @@ class Player:
     """Record of a player: the networks that one optimiser trains, their loss and their number of updates."""
 
     name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a player "g"
-    modules: tuple[str, ...]  # submodules of Networks that it trains; two players may share one
+    modules: tuple[str, ...]  # submodules of Networks that it trains. Two players may share one
     lr: float
     loss: Callable[[Networks, Batch, Step], Terms]  # computed while the other players are frozen
     after: Callable[[Networks, Terms, Step], None] = nothing
@@ -223,7 +223,7 @@ class Networks(nn.Module):
     """Base class of all networks of a variant. Metrics, grids and interpolation need only `draw` and `sample`."""
 
     classes: int = 0  # labels that the model is conditioned on; 0: none
-    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
+    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling, as set by the configuration
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         """Return n latents. A conditional model gives them these labels [n], by default uniform random classes.
@@ -274,7 +274,7 @@ class Variant:
     name: str
     idea: str  # one line
     paper: str  # arXiv number or title
-    networks: str  # a registered name; --set networks=... replaces it
+    networks: str  # a registered name, which --set networks=... replaces
     recipe: Recipe
     objective: Callable[[Recipe], Objective]
     build: Callable[[str, Recipe, DataShape], Networks]  # (networks, recipe, data)

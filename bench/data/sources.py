@@ -1,4 +1,4 @@
-"""Sources of a dataset's files. Each returns unpacked bytes by file name. Callers do not trust them, and check hashes."""
+"""Sources of a dataset's files. Each returns unpacked bytes by file name. Callers check the hashes of these bytes."""
 
 from __future__ import annotations
 

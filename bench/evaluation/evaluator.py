@@ -40,7 +40,7 @@ SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
 class Measurement:
     """The result of one evaluation. A metric that cannot be computed is NaN, and `reasons` says why."""
 
-    values: Mapping[str, float]  # by metric key; a known standard error has the key <key>_se
+    values: Mapping[str, float]  # by metric key. A known standard error has the key <key>_se
     reasons: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values: n, class shares, modes, bins
     nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it

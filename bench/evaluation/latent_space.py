@@ -26,7 +26,7 @@ COLUMNS = 10
 STEPS = 8
 REACH = 0.5  # share of the angle between a latent and a direction: enough to change the class and keep the style
 EXAMPLES = 1_000  # latents for the class means
-LEAST = 24  # latents of a class; one third counts as bright and one third as dark
+LEAST = 24  # latents of a class, of which one third is bright and one third is dark
 MOST_MOVED = 50  # latents of a class, for the share that a direction moves to the other class
 
 Classify = Callable[[Tensor], Tensor]  # images uint8 [n, C, H, W] -> predicted classes [n]

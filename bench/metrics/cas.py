@@ -37,7 +37,7 @@ def classification_accuracy_score(images: Tensor, labels: Tensor, dataset: Datas
 
 
 def _fit(network: Classifier, images: Tensor, labels: Tensor, plan: TrainingPlan) -> None:
-    """Train by cross-entropy with AdamW and one cycle of the learning rate, on images shifted and mirrored as the plan says."""
+    """Train by cross-entropy with AdamW and one cycle of the learning rate, on images that are shifted and mirrored as in the plan."""
     noise = random_streams.stream(SEED, "cas-data")
     batch_size = min(plan.batch_size, len(images))
     batches = len(images) // batch_size

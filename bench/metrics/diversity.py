@@ -68,7 +68,7 @@ def duplicate_threshold(nearest: Tensor) -> float:
 
 
 def duplicates(nearest: Tensor, threshold: float) -> Tensor:
-    """Return the mask [N] of images whose distance [N] to the nearest other image is below the threshold. Exact copies always count."""
+    """Return the mask [N] of images whose distance [N] to the nearest other image is below the threshold. Exact copies are always duplicates."""
     return (nearest < threshold) | (nearest == 0)
 
 

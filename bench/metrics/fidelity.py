@@ -132,7 +132,7 @@ def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> T
     within, across = torch.zeros(2, len(half_samples), dtype=torch.float64)
     for at in _strips(len(generated)):
         rows = generated[at]
-        # Outside the diagonal block every pair occurs once and counts twice.
+        # Outside the diagonal block every pair occurs once and has the weight 2.
         own, later = (_kernel(rows, other) @ members[part] for other, part in ((rows, at), (generated[at.stop :], slice(at.stop, None))))
         within += ((own + 2 * later) * members[at]).sum(dim=0, dtype=torch.float64)
         within -= (_diagonal(rows)[:, None] * members[at]).sum(dim=0)

@@ -84,7 +84,7 @@ class HalfSample(Evidence):
 
     @property
     def cas(self) -> float:
-        """Not measured: it would take as many trainings as half-samples. Raises ValueError."""
+        """Metric without a value for a half-sample, because each half-sample would need a training. Raises ValueError."""
         raise ValueError("CAS has no standard error, because each half-sample would train a classifier")
 
     @cached_property

@@ -20,7 +20,7 @@ class Compared:
     """Record of the real images in the test."""
 
     rows: Tensor  # [m] int64, ascending
-    nearest: Tensor  # [N]: the distance of each row to the nearest other one; NaN for images that are not in the test
+    nearest: Tensor  # [N]: the distance of each row to the nearest other one, or NaN for images that are not in the test
 
 
 def compared(real: Neighbours, generated: int) -> Compared:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARGIN = 1.2  # speedup that bf16 needs over float32, and contiguous over channels last
-VERSION = 1  # of the benchmark; a new version makes cached choices invalid
-TAG = "ganbench.auto."  # prefix of the experiment's tag for a choice; the kind of device follows
+VERSION = 1  # of the benchmark. A new version makes cached choices invalid
+TAG = "ganbench.auto."  # prefix of the experiment's tag for a choice, before the kind of device
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
@@ -44,7 +44,7 @@ class Choice(BaseModel):
 
     precision: Precision
     memory_format: MemoryFormat
-    processor: str = ""  # model of the processor; empty if earlier runs determined the choice
+    processor: str = ""  # model of the processor. Empty if earlier runs determined the choice
     seconds: dict[str, dict[str, float]] = {}  # of products, convolutions and formats; empty without a benchmark
 
     def speedup(self, what: str) -> float | None:

@@ -47,7 +47,7 @@ class Checkpointer:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether this run has a checkpoint."""
+        """True if this run has a checkpoint."""
         return self._newest is not None
 
     def due(self) -> bool:

@@ -51,7 +51,7 @@ class RunLock:
     def check(self) -> None:
         """Raise LockLost unless this process still holds the lock. This reads the marker. Call it immediately before each write."""
         for lease in self._leases:
-            owner = lease.owner  # None: missing or unreadable now; the heartbeat detects a lost lock
+            owner = lease.owner  # None if the marker is missing or unreadable now. The heartbeat detects a lost lock
             if self.lost or (owner is not None and owner.token != lease.token):
                 self._lost.set()
                 raise LockLost(f"lost the run lock: {f'{lease.lock_file} is missing' if owner is None else f'{_holder(lease)} holds it'}")

@@ -12,7 +12,7 @@ from bench.runs.types import RunResult
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker
 
-MADE_BY = "made_by"  # tag that identifies the definition of a row; empty if a metric raised an error
+MADE_BY = "made_by"  # tag that identifies the definition of a row. Empty if a metric raised an error
 
 
 def has_reference(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:

@@ -18,7 +18,7 @@ from bench.core.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 GB = 1e9
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray listens on 127.0.0.1 only; read when Ray is imported
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray listens on 127.0.0.1 only. Ray reads the variable when it is imported
 CONNECT_SECONDS = 5.0
 _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _ROUNDING = 1e-9
@@ -180,7 +180,7 @@ def live_nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = ()) -> None:
-    """Check that every node has the same code, and warn if a node does not see the folder of checkpoints.
+    """Check that every node has the same code, and warn if a node has no access to the folder of checkpoints.
 
     `one_machine` lists resources that only one machine can use, such as a SQLite store. Raises UserError if a node has other versions, or if
     several machines need such a resource.
@@ -199,7 +199,7 @@ def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = 
         raise UserError(f"{one_machine[0]} serves one machine only, not {elsewhere[0]}: use a server (docs/deploy)")
     if unshared := sorted({other["host"] for other in reports if not other["shared"]}):
         log.warning(
-            "%s does not see %s, so its runs restart if that node is lost; give a folder that all nodes share (--runs-dir), so that they resume",
+            "%s has no access to %s, so its runs restart if that node is lost; give a folder that all nodes share (--runs-dir), so that they resume",
             ", ".join(unshared), folder,
         )  # fmt: skip
 
@@ -233,7 +233,7 @@ def _query_nodes(ray: Any, folder: Path) -> list[dict[str, Any]]:
 
 
 def _describe(token: str) -> dict[str, Any]:
-    """Return the versions of a node, and whether it sees a file of the driver. Ray calls this function on the node."""
+    """Return the versions of a node, and whether it has access to a file of the driver. Ray calls this function on the node."""
     return {**describe(), "shared": Path(token).exists()}
 
 

@@ -158,7 +158,7 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
                 samples_per_second=_sampling_speed(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],
             )
-    except Exception as error:  # any error of a variant; its runs record it
+    except Exception as error:  # any error of a variant, which its runs record
         log.warning("cannot measure the speed of %s, so its runs have no estimate: %s", config.variant, one_line(error))
         return None
 

@@ -31,7 +31,7 @@ class Job(BaseModel):
     name: str  # for the display
     key: str  # unique among the jobs of a command: the fingerprint of a run, a run id, or a key of a reference row
     folder: str
-    dataset: str = ""  # to measure on; the driver sends its classifier to the worker
+    dataset: str = ""  # of the evaluation. The driver sends its classifier to the worker
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
         """Execute the job in this process."""

@@ -17,7 +17,7 @@ from bench.scheduling.estimate import Estimate
 from bench.scheduling.jobs import Job
 from bench.scheduling.scheduler import Display
 
-TRUST_SECONDS = 60.0  # of completed work; before that, the probe has more weight than the measured speed
+TRUST_SECONDS = 60.0  # of completed work. Before that, the probe has more weight than the measured speed
 
 
 class Workload:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
-    """Results of the runs of an execution."""
+    """Results of one call of `run_suite`."""
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
@@ -46,19 +46,19 @@ class ExecutionResult:
     actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
 
     def count(self, status: str) -> int:
-        """Return the number of runs of this execution that ended with a status."""
+        """Return the number of these runs with a final status."""
         return sum(result.status == status for result in self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPlan:
-    """Predicted actions of an execution, and an estimate of its duration."""
+    """Predicted actions for planned runs, and an estimate of their duration."""
 
     actions: tuple[PlannedAction, ...]
     estimate: Estimate
     workers: int
     cluster: Cluster = HERE
-    auto: Mapping[str, Choice] = field(default_factory=dict)  # choices for `auto`, by kind of device; empty if no run uses it
+    auto: Mapping[str, Choice] = field(default_factory=dict)  # choices for `auto`, by kind of device. Empty if no run uses it
 
     @property
     def todo(self) -> list[PlannedAction]:
@@ -70,7 +70,7 @@ def plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
     extend: bool = False, probe: bool = True, deliver: bool = False,
 ) -> ExecutionPlan:  # fmt: skip
-    """Predict the actions of an execution and, with a probe of each variant, estimate its duration.
+    """Predict the actions for the runs of a suite and, with a probe of each variant, estimate their duration.
 
     Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not retrained.
 
@@ -247,6 +247,6 @@ def _parent_tags(suite: Suite) -> dict[str, str]:
 
 
 def commit_tag() -> str:
-    """Return the commit of this code, and whether the code has changed since, for a tag of an execution."""
+    """Return the commit of this code, and whether the code has changed since, for a tag of a parent run."""
     commit, dirty = source_commit()
     return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

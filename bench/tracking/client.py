@@ -110,7 +110,7 @@ class Lookup:
         return self._runs("phase", phase)
 
     def newest_parent(self, study: str = "") -> str:
-        """Return the id of the newest parent run of an execution or, if given, of a study. It is empty if no parent run exists."""
+        """Return the id of the newest parent run of the experiment or, if given, of a study. It is empty if no parent run exists."""
         query = "tags.kind = 'parent'" + (f" and tags.study = '{study}'" if study else "")
         client = self._client_if_any
         found = first_run(client, self._experiment_id, query, order=NEWEST) if client else None
@@ -167,7 +167,7 @@ class Tracker(Lookup):
         log.warning("restored the experiment %r, which was deleted in MLflow: it contains the reference rows of all suites", REFERENCES)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
-        """Create the parent run of an execution, and return its id. If the store does not answer, log a warning and return ""."""
+        """Create a parent run, and return its id. If the store does not answer, log a warning and return ""."""
         try:
             with store_errors(self.uri), store.short_timeout():
                 run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})

@@ -56,13 +56,13 @@ RUN_COLUMNS: dict[str, str] = {
     "overrides": "str",
     "claims": "str",
     "device": "str",
-    "results_version": "str",  # versions of the harness and of the variant, as text; empty in older runs
+    "results_version": "str",  # versions of the harness and of the variant, as text. Empty in older runs
     "variant_version": "str",
-    "variant_source": "str",  # hash of the code of variants, networks and losses given as module:OBJECT; empty if all are registered
+    "variant_source": "str",  # hash of the code of variants, networks and losses given as module:OBJECT. Empty if all are registered
     "extends": "str",  # id of the run that this one extends
     "lineage": "str",  # hash of everything but the length: equal for runs that can extend each other
-    "headline": "str",  # key of the metric that ranks runs on this data; in older runs empty, which means quality/fid_classifier
-    "study": "str",  # the study that the run belongs to; this and the next three are empty outside studies
+    "headline": "str",  # key of the metric that ranks runs on this data. In older runs empty, which means quality/fid_classifier
+    "study": "str",  # the study that the run belongs to. This and the next three are empty outside studies
     "phase": "str",  # search: a trial on the seeds of the search | final: a recipe on seeds that no trial uses
     "trial": "str",  # number of the trial that has its settings
     "recipe": "str",  # of a final run: tuned (of the best trial) | default (of the variant) | both (they are the same) | superseded
@@ -107,7 +107,7 @@ class Results:
     curves: pd.DataFrame
     protocols: pd.DataFrame
     artifacts: Artifacts
-    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name; empty if runs are selected by id
+    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name. Empty if runs are selected by id
 
     def artifact(self, run_id: str, path: str) -> Path | None:
         """Return the local file of an artifact, or None if it is missing. A downloaded file is deleted with these results."""
@@ -234,7 +234,7 @@ def _runs_by_id(client: Any, run_ids: Sequence[str], experiments: Sequence[str])
     for run_id, run in runs.items():
         kind = run.data.tags.get("kind", "")
         if kind != "run":
-            words = {"parent": "is the parent of an execution", "reference": "is a reference row"}.get(kind, "is not a run of ganbench")
+            words = {"parent": "is a parent run", "reference": "is a reference row"}.get(kind, "is not a run of ganbench")
             raise UserError(f"the run {run_id} {words}; give the id of a training run")
         if experiments and run.info.experiment_id not in inside:
             raise UserError(

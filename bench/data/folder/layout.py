@@ -65,7 +65,7 @@ class Listing:
         return _split(self, share)
 
     def read_again(self) -> Listing:
-        """Scan the folder again in the same way."""
+        """Scan the folder again with the same options, and return the new listing."""
         return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:

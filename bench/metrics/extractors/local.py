@@ -132,7 +132,7 @@ def _train(dataset: Dataset, plan: TrainingPlan, folder: Path) -> ClassifierExtr
     write_atomic(folder / CARD, card.model_dump_json(indent=2).encode())
     if card.accuracy < POOR:
         log.warning(
-            "%s: its classifier has an accuracy of only %.0f %% on the test split, so its features say little: use quality/frechet_pixels",
+            "%s: its classifier has an accuracy of only %.0f %% on the test split, so its features are not informative: use quality/frechet_pixels",
             dataset.name, 100 * card.accuracy,
         )  # fmt: skip
     return read(folder)

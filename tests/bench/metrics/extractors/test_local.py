@@ -136,7 +136,7 @@ def test_a_class_without_a_test_image_is_logged(caplog: pytest.LogCaptureFixture
 
 def test_a_poor_classifier_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
-    assert "its features say little" in caplog.text
+    assert "its features are not informative" in caplog.text
 
 
 def test_a_good_one_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
