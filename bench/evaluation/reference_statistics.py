@@ -1,7 +1,7 @@
 """Read Inception statistics of real images from an .npz file, for data that is not on this machine. Loads nothing by pickle.
 
-The file has five arrays: `mu` [2048] and `sigma` [2048, 2048], as clean-fid and pytorch-fid write them, and three that these programs
-omit: `n` (the number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
+The file has five arrays. `mu` [2048] and `sigma` [2048, 2048] are those that clean-fid and pytorch-fid write. These programs omit the
+other three: `n` (the number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def vendi_score(features: Tensor) -> float:
 
     This is exp of the entropy of the eigenvalues of K / n, where K contains the cosines of all pairs of rows. It is the effective
     number of different rows, from 1 (all in one direction) to min(n, d + 1). For rows of unit length, K / n and
-    the d x d matrix X'X / n have the same eigenvalues, which avoids an n x n matrix. All rows of zeros count as equal, and as
+    the d x d matrix X'X / n have the same eigenvalues. So no n x n matrix is needed. All rows of zeros count as equal, and as
     orthogonal to other rows.
     """
     if not len(features) or not features.isfinite().all():

@@ -129,8 +129,8 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Return the runs of experiments (suites), with their reference rows. A glob selects all suites that it matches. No name selects all.
 
-    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails. Also
-    raises it for an unknown experiment or run, and for a run in none of the experiments.
+    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails. It is also
+    raised for an unknown experiment or run, and for a run in none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 

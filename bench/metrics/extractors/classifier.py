@@ -83,7 +83,7 @@ class ExtractorCard(BaseModel):
     where: str = ""  # the kind of machine, for a classifier that a user's machine trained
 
     def network(self) -> Classifier:
-        """Return the classifier of this card with random weights."""
+        """Return the classifier of this card with initial weights."""
         return Classifier(shape=self.shape, widths=self.widths, dims=self.dims, classes=self.classes)
 
 
