@@ -106,7 +106,7 @@ MOVED = {  # old name of a module -> what to import instead
 
 
 class MovedModules:
-    """Import finder that names the new place of a module that has moved.
+    """Import finder that names the new location of a module that has moved.
 
     It precedes the other finders, because the folder of a removed package may still exist.
     """
@@ -120,7 +120,7 @@ class MovedModules:
         sys.meta_path.insert(0, cls(moved))
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Raise the ImportError for a moved module; leave every other name to the next finder."""
+        """Raise ImportError for a moved module. Return None for any other name."""
         if name in self._moved:
             raise ImportError(f"{name} has moved: import {self._moved[name]}", name=name)
 

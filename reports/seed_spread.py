@@ -1,4 +1,4 @@
-"""Spread between runs by its origin: the shares of first weights, order of the data and noise in the variance of a metric.
+"""Spread between runs by its origin: the shares of initial weights, order of the data and noise in the variance of a metric.
 
 Dufour, Efros, Perez 2026 (arXiv 2606.20536) ask where the differences between training seeds come from. Runs in which one random stream
 follows the seed, and the others are fixed, give the variance that this stream causes. It is conditional on the fixed streams, and it
@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 
 from reports.stats import ALPHA, MIN_SEEDS, Interval, constant, moments
 
-STREAMS = {"init": "first weights", "data": "order of the data", "noise": "noise"}  # as in a run's parameter `vary`
+STREAMS = {"init": "initial weights", "data": "order of the data", "noise": "noise"}  # as in a run's parameter `vary`
 ALL = ",".join(STREAMS)
 DRAWS = 100_000
 

@@ -43,7 +43,7 @@ Vary = Annotated[
     str | None,
     typer.Option(
         metavar="STREAMS",
-        help="Random streams that follow the seed: init (first weights), data (order of the data), noise, or several separated by commas. The others are those of seed 0.",
+        help="Random streams that follow the seed: init (initial weights), data (order of the data), noise, or several separated by commas. The others are those of seed 0.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--runs-dir", help="The folder for the checkpoints of runs.")]

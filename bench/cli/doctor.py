@@ -118,7 +118,7 @@ def _trained_extractors() -> Iterator[Check]:
         try:
             extractor = read(folder)
         except UserError as error:
-            advice = f"rm -r {shlex.quote(str(folder))}; the next command that needs the classifier trains it again"
+            advice = f"rm -r {shlex.quote(str(folder))}; the next command that needs the classifier retrains it"
             yield Check(name=f"extractor {folder.name}", ok=False, found=str(error), advice=advice)
         else:
             card = extractor.card

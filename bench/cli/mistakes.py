@@ -19,7 +19,7 @@ from bench.core.source_hash import PACKAGES
 
 # click's UsageError: typer exports only this subclass of it.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
-LONGEST = 1000  # characters; the middle of a longer message is left out
+LONGEST = 1000  # characters, because a longer message loses its middle
 # Errors of the operating system, not of ganbench.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENOTDIR}
 

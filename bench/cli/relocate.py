@@ -27,6 +27,8 @@ def relocate() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             relocation.relocated_copy(path, copy)
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{path} has moved and is read-only, and cannot be copied to {copy}: {error}") from error
+            raise UserError(
+                f"{path} has moved and is read-only, and cannot be copied to {copy}: {error}; make one of the folders writable"
+            ) from error
         uri = f"sqlite:///{copy}"
     say(uri)

@@ -73,7 +73,7 @@ def study(
 ) -> None:
     """Search the best recipe of each variant at equal cost, then train it and the default recipe on fresh seeds.
 
-    Recorded trials count. Repeat the command to resume the study, or start it on several machines to share the work.
+    The study reuses recorded trials. Repeat the command to resume the study, or start it on several machines to share the work.
     """
     from bench.tracking.store import tracking_uri
     from studies.plan import plan
@@ -147,7 +147,7 @@ def _print_plan(planned: Plan) -> None:
 def _exit_by(found: Sweep, planned: Plan) -> None:
     """Print the best recipes and set the exit status.
 
-    It is 130 after Ctrl-C, 1 if a run or too many trials of a variant fail, and 3 if another process trains a final run.
+    The status is 130 after Ctrl-C, and 1 if a run or too many trials of a variant fail. It is 3 if another process trains a final run.
     """
     import json
 
@@ -168,7 +168,7 @@ def _exit_by(found: Sweep, planned: Plan) -> None:
     columns = ("variant", "trials", f"default: {planned.objectives[0].key}", "best trial", "to train its recipe")
     print_table(f"{planned.study}: best of the search, measured on its own seeds", columns, rows)
     for variant in found.given_up:
-        say(f"{variant}: given up, because its trials fail; `ganbench report --suite {planned.study}` shows the reasons")
+        say(f"{variant}: the search has stopped, because too many trials fail; `ganbench report --suite {planned.study}` shows the reasons")
     if found.elsewhere:
         say("another process trains the final runs")
     say(f"`ganbench report --suite {planned.study}` compares the best recipes with the default recipes on fresh seeds")

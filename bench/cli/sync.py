@@ -24,7 +24,7 @@ def sync(
     from bench.tracking.store import tracking_uri
 
     runs = []
-    elsewhere = []  # runs whose writes are for another store; it is a mistake if all are
+    elsewhere = []  # runs whose writes are for another store. If all are, the user has chosen the wrong store
     for one in deliver_pending(runs_folder(folder), tracking_uri()):
         runs.append(one)
         if one.meant_for:

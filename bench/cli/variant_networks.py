@@ -67,7 +67,7 @@ def _is_listed(module: nn.Module, path: str, found: Trace) -> bool:
 
 
 def _own_parameters(top: nn.Module, modules: Mapping[str, nn.Module]) -> dict[str, int]:
-    """Return the number of parameters of each module, without those of its inner modules. Shared parameters count once."""
+    """Return the number of parameters of each module, without those of its inner modules. Shared parameters are counted once."""
     own = dict.fromkeys(modules, 0)
     for path, parameter in top.named_parameters():
         parts = path.split(".")[:-1]

@@ -195,7 +195,7 @@ def _code(config: RunConfig, variant: Variant, networks: Networks, objective: Ob
     build = getattr(backbone, "build", None)
     if backbone is not None:
         parts.append(("backbone entry", config.networks, NETWORKS.place(config.networks), str(getattr(backbone, "idea", ""))))
-    harness = {"first weights": initialise, "round": Trainer.round, "optimiser": make_optimiser}
+    harness = {"initial weights": initialise, "round": Trainer.round, "optimiser": make_optimiser}
     averaging = {"averaging": Ema} if config.recipe.ema_half_life_images else {}
     for what, thing in {**own, **({"backbone": build} if build else {}), **harness, **averaging}.items():
         parts.append((what, _function(thing), place_of(thing), first_line(thing)))

@@ -35,7 +35,7 @@ class Trace:
 
 
 def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataShape, packages: Collection[str]) -> Trace:
-    """Return the layers, and the functions of these packages, that losses, sampling and the steps after updates call.
+    """Return the layers and the functions of these packages that losses, sampling and the steps after updates call.
 
     Trains nothing, but changes running statistics, clipped weights and buffers of the objective. Raises UserError if a loss or sampling fails.
     """
@@ -162,7 +162,7 @@ def _profiler(found: Trace, packages: Collection[str]) -> Callable[[FrameType, s
 
 
 def _computes(frame: FrameType, returned: Any) -> bool:
-    """Return whether a function returns tensors or works in place. Methods of layers do not count."""
+    """Return whether a function returns tensors or works in place. Methods of layers are excluded."""
     code = frame.f_code
     owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount and "." in code.co_qualname else None
     if isinstance(owner, nn.Module) and not isinstance(owner, Networks | Objective):

@@ -11,9 +11,9 @@ from bench.core.errors import UserError, one_line
 
 
 def refusal(folder: Path) -> str:
-    """Return the reason why a folder, or its nearest existing parent, cannot be written, or an empty text.
+    """Return the reason why a folder cannot be written, or an empty text. For a missing folder, check its nearest existing parent.
 
-    It creates a temporary folder and removes it, because permissions do not show that /proc, or a disk that is mounted read-only, refuses it.
+    The check creates a temporary folder and removes it. Permissions alone do not show that /proc and read-only disks refuse new files.
     """
     try:
         existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
@@ -31,7 +31,7 @@ def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
     With `settled=False` it skips fsync. Readers may then see a partial file after a crash of the machine.
     """
     beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    with beside.open("xb") as file:  # not `tempfile`, whose files are private whatever the umask is
+    with beside.open("xb") as file:  # not `tempfile`, whose files are private with any umask
         try:
             file.write(content)
             file.flush()

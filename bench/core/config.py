@@ -1,4 +1,4 @@
-"""The configuration of a run: every choice in one frozen object, changed by path, hashed into a fingerprint."""
+"""Configuration of a run: all settings in one frozen object. Users change settings by path, and a hash of the settings is the fingerprint."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Budget(_Section):
 
 
 class Evaluation(_Section):
-    """Evaluation settings. They are not part of a run's identity: other settings evaluate the same training.
+    """Evaluation settings. They are not part of a run's identity, because they do not change the training.
 
     A mark is an evaluation point: a position in training at which the run computes its headline metric.
     """
@@ -122,7 +122,7 @@ class Evaluation(_Section):
 
 
 class RunConfig(_Section):
-    """Complete configuration of one run. `bench.runs.auto_choice.resolve` resolves `auto` before anything is hashed."""
+    """Complete configuration of one run. `bench.runs.auto_choice.resolve` resolves `auto` before the configuration is hashed."""
 
     variant: str
     networks: str
@@ -131,7 +131,7 @@ class RunConfig(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     vary: str = Field(
         random_streams.ALL_TRAINING,
-        description="random streams of training that follow the seed: init (first weights), data (order of the data), noise (latents and all other draws); the others are those of seed 0",
+        description="random streams of training that follow the seed: init (initial weights), data (order of the data), noise (latents and all other draws); the others are those of seed 0",
     )
     budget: Budget = Budget()
     evaluation: Evaluation = Evaluation()
@@ -163,7 +163,7 @@ class RunConfig(_Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_variant(cls, values: Any) -> Any:
-        """Look the variant up: its recipe class checks the recipe, its networks are the default."""
+        """Look up the variant. Check the recipe by the variant's recipe class, and use its networks by default."""
         if not isinstance(values, Mapping) or not isinstance(values.get("variant"), str):
             return values
         variant = VARIANTS.get(values["variant"])
@@ -183,7 +183,7 @@ class RunConfig(_Section):
 
     @property
     def seed_words(self) -> str:
-        """The seed in words, with the streams that follow it unless all do: "seed 3, vary init"."""
+        """Seed as text, with the random streams that follow it, unless all do: "seed 3, vary init"."""
         return f"seed {self.seed}" + (f", vary {self.vary}" if self.fixed_streams else "")
 
     def recorded_settings(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class RunConfig(_Section):
         if unresolved:
             raise ValueError(f"resolve {unresolved} before computing a fingerprint")
         if not self.fixed_streams:
-            del dump["vary"]  # fingerprints are older than this field
+            del dump["vary"]  # so that the fingerprints from before this field stay the same
         versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
         source = self.source()
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})
@@ -249,7 +249,7 @@ def paths(config: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Return path and value of `PATH=VALUE` from the command line. The value is read as JSON, or `a,b` as a list, or else as text."""
+    """Return path and value of `PATH=VALUE` from the command line. The value is JSON, a list `a,b`, or else text."""
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         raise UserError(f"--set takes PATH=VALUE, e.g. recipe.k=2, not {text!r}")
@@ -304,7 +304,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def check_settable(settings: Mapping[str, Any], settable: Collection[str], *, command: str) -> None:
-    """Raise UserError for a path that is not in `settable`. For a command that trains nothing."""
+    """Raise UserError for a path that is not in `settable`. Commands that train nothing call this function."""
     for path in settings:
         if path not in settable:
             raise UserError(f"--set cannot change {path!r}, because `{command}` trains nothing{nearest(path, settable)}")

@@ -48,7 +48,7 @@ def device_of(name: str) -> torch.device:
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Return whether the device multiplies bf16 in hardware. It is False if unknown, because emulation is slower than float32."""
+    """Return whether the device multiplies bf16 in hardware. The result is False if this is unknown, because emulation is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _cpu_has_bf16()
@@ -56,7 +56,7 @@ def native_bf16(device: torch.device) -> bool:
 
 @cache
 def instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets of this processor by torch's names. It is empty if this version of torch does not list them."""
+    """Return the instruction sets of this processor by torch's names. The result is empty if this version of torch does not list them."""
     table = getattr(torch.cpu, "get_capabilities", None)
     return tuple(sorted(name for name, available in table().items() if available is True)) if table is not None else ()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 class LockLost(Exception):
-    """Exception of a process whose run lock another process took: it must not write any more. The message names the other process."""
+    """Exception of a process whose run lock another process has taken over, so that it must not write. The message names the other process."""
 
 
 def free() -> None:
-    """Pass always. This is the check of writers without a run lock."""
+    """Do nothing. This is the check of writers without a run lock."""

@@ -31,7 +31,7 @@ def keep_freed_memory() -> bool:
 
 
 def forget_peak_memory(device: torch.device) -> bool:
-    """Reset peak memory and return whether the system supports that. If not, the peak counts from the start of the process."""
+    """Reset peak memory and return whether the system supports that. If not, the peak is that since the start of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:

@@ -10,13 +10,13 @@ import torch
 
 # The streams of a run. "data" has no state: the order of an epoch is a function of (seed, epoch).
 NOISE, INIT, DROPOUT, EVALUATION, DATA = "noise", "init", "dropout", "evaluation", "data"
-TRAINING = (INIT, DATA, NOISE)  # of training, each of which can be fixed while others follow the seed; noise includes dropout
+TRAINING = (INIT, DATA, NOISE)  # of training. Each can be fixed while others follow the seed. Noise includes dropout
 ALL_TRAINING = ",".join(TRAINING)
 FIXED_SEED = 0  # the seed of a fixed stream
 
 
 def derive(seed: int, *names: str | int) -> int:
-    """Return a 63-bit seed for a named stream: equal names give equal seeds, other names give unrelated seeds."""
+    """Return a 63-bit seed for a named stream. Equal names give equal seeds, and different names give unrelated seeds."""
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -28,7 +28,7 @@ def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Ge
 
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
-    """Context manager in which torch's global generator, from which layers draw their first weights, is the stream `name`."""
+    """Context manager in which torch's global generator is the stream `name`. Layers draw their initial weights from this generator."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(seed, name))
         yield

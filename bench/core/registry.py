@@ -85,7 +85,7 @@ def _bound_at(path: str) -> Place | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme(Generic[T]):
-    """Builder of items from names: `make` takes the text after the colon, `name` returns the canonical name of an item."""
+    """Builder of items from names. `make` takes the text after the colon, and `name` returns the canonical name of an item."""
 
     make: Callable[[str], T]
     name: Callable[[T], str]
@@ -162,7 +162,7 @@ class Registry(Generic[T]):
         return _bound_at(name) if colon and prefix not in self._schemes else None
 
     def source(self, name: str) -> str:
-        """Return the hash of the source behind `module:OBJECT`. It is empty for other names, and if a version replaces unreadable source."""
+        """Return the hash of the source behind `module:OBJECT`. The result is empty for other names, and for unreadable source with a version."""
         prefix, colon, _ = name.partition(":")
         if not colon or name in self._items or prefix in self._schemes:
             return ""

@@ -1,4 +1,4 @@
-"""State on disk: tensors as safetensors, everything else as JSON. Writes are atomic, and nothing is unpickled."""
+"""Files of states, with tensors as safetensors and everything else as JSON. Writes are atomic, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def weights_bytes(networks: torch.nn.Module) -> bytes:
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
-    """Write a nested state (dicts, lists, tensors, JSON values) to `path` atomically: a reader sees the old file or the new one.
+    """Write a nested state of dicts, lists, tensors and JSON values to `path`.
 
-    The file is safetensors. Its header has the tree without the tensors as JSON, and the hash of both.
+    The write is atomic: a reader sees the old file or the new one. The format is safetensors. Its header has the tree
+    without the tensors as JSON, and the hash of both.
     """
     tensors: dict[str, Tensor] = {}
     tree = _without_tensors(state, "", tensors)

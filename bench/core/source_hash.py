@@ -21,7 +21,7 @@ from bench.core.errors import UserError, one_line
 
 PACKAGES = ("bench", "variants", "studies", "reports")
 INSTALLED = ("site-packages", "dist-packages")  # folders of unrelated packages
-_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module; a reloaded module has another spec
+_CACHE: dict[str, tuple[ModuleSpec, str | None]] = {}  # by module, with its spec, because a reloaded module has another one
 
 
 def source_hash(name: str) -> str | None:
@@ -158,7 +158,7 @@ def _target(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
 
 
 def _values(node: Any) -> Any:
-    """Return the kind of a node of a syntax tree and its non-empty fields, which every version of Python writes the same way."""
+    """Return the kind of a node of a syntax tree and its non-empty fields, in a form that is the same in every version of Python."""
     if isinstance(node, list):
         return [_values(part) for part in node if not isinstance(part, ast.Import | ast.ImportFrom)]
     if not isinstance(node, ast.AST):

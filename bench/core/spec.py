@@ -32,7 +32,7 @@ class DataShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], points are float32 [N, D]."""
+    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], and points are float32 [N, D]."""
 
     data: Tensor
     labels: Tensor | None = None  # [N], int64
@@ -98,7 +98,7 @@ def to_unit_range(data: Tensor) -> Tensor:
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Round generated images in [-1, 1] to uint8, the only form in which metrics see them. NaN becomes 0."""
+    """Round generated images in [-1, 1] to uint8, the only form in which metrics get them. NaN becomes 0."""
     return images.float().add(1.0).mul(127.5).nan_to_num(0.0).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -146,7 +146,7 @@ class Step:
     images: int  # real images shown to the first player so far
     budget_images: int | None  # the run's budget; None if it is in seconds
     index: int  # previous updates of this player, for lazy regularisers
-    noise: torch.Generator  # the only randomness a loss may use, dropout aside
+    noise: torch.Generator  # the only randomness that a loss may use, except dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ class Player:
     """Record of a player: the networks that one optimiser trains, their loss and their number of updates."""
 
     name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a player "g"
-    modules: tuple[str, ...]  # submodules of Networks that it trains; two players may share one
+    modules: tuple[str, ...]  # submodules of Networks that it trains. Two players may share one
     lr: float
     loss: Callable[[Networks, Batch, Step], Terms]  # computed while the other players are frozen
     after: Callable[[Networks, Terms, Step], None] = nothing
@@ -180,7 +180,7 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recipe(BaseModel):
-    """The hyperparameters that every variant has. Variants with more of them subclass it. A field that a variant lacks is an unknown path."""
+    """Hyperparameters that every variant has. A variant with more hyperparameters has a subclass. A field that this class lacks is an unknown path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
@@ -193,7 +193,7 @@ class Recipe(BaseModel):
     schedule: Literal["constant", "step"] = Field("constant", description="step: StepLR(schedule_epochs, schedule_gamma)")
     schedule_epochs: Count = Field(50, description="epochs between two steps of the schedule")
     schedule_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="factor of each step of the schedule")
-    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="scheme of the first weights")
+    init: Literal["default", "dcgan", "kaiming", "normal"] = Field("default", description="scheme of the initial weights")
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(
         0, description="half-life of the moving average of weights, in images; 0: no average"
     )
@@ -223,7 +223,7 @@ class Networks(nn.Module):
     """Base class of all networks of a variant. Metrics, grids and interpolation need only `draw` and `sample`."""
 
     classes: int = 0  # labels that the model is conditioned on; 0: none
-    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling; the configuration sets it
+    tf32: bool = False  # whether float32 products on CUDA are in TF32, in training and in sampling, as set by the configuration
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
         """Return n latents. A conditional model gives them these labels [n], by default uniform random classes.
@@ -274,7 +274,7 @@ class Variant:
     name: str
     idea: str  # one line
     paper: str  # arXiv number or title
-    networks: str  # a registered name; --set networks=... replaces it
+    networks: str  # a registered name, which --set networks=... replaces
     recipe: Recipe
     objective: Callable[[Recipe], Objective]
     build: Callable[[str, Recipe, DataShape], Networks]  # (networks, recipe, data)

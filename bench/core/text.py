@@ -6,7 +6,7 @@ import fnmatch
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 
-# Control characters, except line ends and tabs; characters that change the direction of writing; halves of surrogate pairs.
+# Control characters, except line ends and tabs. Also characters that change the direction of writing, and halves of surrogate pairs.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
 
 

@@ -66,7 +66,7 @@ class BinaryImages(KnownFiles):
 
 @lru_cache(maxsize=2)
 def _load(dataset: BinaryImages, folder: Path, name: Split) -> Examples:
-    """Return one split, cached for the process: 154 MB for CIFAR-10's training images. `folder` is in the key: the cache can move."""
+    """Return one split, cached for the process: 154 MB for CIFAR-10's training images. `folder` is part of the key, because the cache can move."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")

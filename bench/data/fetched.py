@@ -104,7 +104,7 @@ class KnownFiles:
     def contents(self, files: Iterable[KnownFile]) -> list[Content]:
         """Return the contents of some files, with one fetch if any is missing or corrupted.
 
-        They are memory maps: the processes of a machine share one copy, and a process's writes change neither the file nor other processes.
+        The contents are memory maps, and all processes of a machine share one copy. Writes of a process change neither the file nor other processes.
         """
         files = tuple(files)
         contents = [self._cached(file) for file in files]

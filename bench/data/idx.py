@@ -65,7 +65,7 @@ class IdxImages(KnownFiles):
 
 @lru_cache(maxsize=4)
 def _load(dataset: IdxImages, folder: Path, name: Split) -> Examples:
-    """Return one split, cached for the process. `folder` is in the key because the cache can move."""
+    """Return one split, cached for the process. `folder` is part of the key, because the cache can move."""
     files = {"train": dataset.train, "test": dataset.test}.get(name)
     if files is None:
         raise UserError(f"{dataset.name} has the splits train and test, not {name!r}")

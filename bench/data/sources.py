@@ -1,4 +1,4 @@
-"""Sources of a dataset's files. Each returns unpacked bytes by file name. Callers do not trust them, and check hashes."""
+"""Sources of a dataset's files. Each returns unpacked bytes by file name. Callers check the hashes of these bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _APT_OPTIONS = (
 
 
 class Unavailable(Exception):
-    """Exception of a source that cannot give the files. The message is a short reason."""
+    """Exception of a source that cannot provide the files. The message is a short reason."""
 
 
 def _cannot_probe(names: Sequence[str]) -> str:
@@ -43,7 +43,7 @@ def _cannot_probe(names: Sequence[str]) -> str:
 class Source:
     """Source of files. `read` takes {file name: unpacked size in bytes} and returns {file name: unpacked bytes}.
 
-    `probe` takes file names, fetches nothing and returns a short text that the source is available. Both may raise Unavailable.
+    `probe` takes file names and fetches nothing. It returns a short text if the source is available. Both may raise Unavailable.
     """
 
     name: str
@@ -85,7 +85,7 @@ def _read_one(path: Path, name: str, size: int) -> bytes:
 
 
 def unpack(content: bytes, size: int) -> bytes:
-    """Gunzip at most one byte more than the expected size: a longer file fails its hash, and a zip bomb cannot fill the memory."""
+    """Gunzip at most one byte more than the expected size. So a longer file fails its hash, and a zip bomb cannot fill the memory."""
     try:
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(content, size + 1)
     except zlib.error as error:
@@ -192,7 +192,7 @@ def _read_package(package: str, inside: str, sizes: Mapping[str, int]) -> dict[s
 
 
 def _apt_download(package: str, work: Path) -> Path:
-    """Download the package by the system's package lists, or else by new ones: a container may have none, or old ones."""
+    """Download the package by the system's package lists. If that fails, use new lists, because a container may have none, or old ones."""
     try:
         _call([*_apt(), "download", package], work, APT_DOWNLOAD_SECONDS)
     except Unavailable as error:

@@ -1,1 +1,1 @@
-"""Evaluation of generators: samples, features and every metric; external samples, reference rows, sample grids and latent pictures."""
+"""Evaluation of generators: samples, features, metrics, external samples, reference rows, sample grids and latent pictures."""

@@ -1,6 +1,6 @@
 """The best checkpoint of a run: selected at the evaluation points on one set of noise, scored at the end on another.
 
-Selection and scoring on the same samples would report the luckiest of many measurements. Published tables often give the best
+If selection and scoring used the same samples, the reported value would be the lowest of many noisy ones. Published tables often give the best
 checkpoint, whose metric can be several times lower than that of the last one. A report shows both.
 """
 

@@ -41,11 +41,11 @@ SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
 class Measurement:
     """The result of one evaluation. A metric that cannot be computed is NaN, and `reasons` says why."""
 
-    values: Mapping[str, float]  # by metric key; a known standard error has the key <key>_se
+    values: Mapping[str, float]  # by metric key. A known standard error has the key <key>_se
     reasons: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values: n, class shares, modes, bins
     nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
-    raised: tuple[str, ...] = ()  # metrics whose code raised an error: their NaN says nothing about the images
+    raised: tuple[str, ...] = ()  # metrics whose code raised an error, so their NaN is not a property of the images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +78,14 @@ def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = Fal
 class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
-    `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
-    EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors. `headline`: the
-    metric at evaluation points, by default that of the dataset. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
-    Inception resizes images, and a file of statistics that its FID uses in place of the test split. Raises UserError if the dataset
-    has no metric, a key is unknown, weights or statistics of an extractor are missing, or `samples` is too small.
+    `samples`: the number of examples, 0 for the default. `inception`: add the metrics of the published Inception network. `photo`: add
+    those of EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors.
+    `headline`: the metric at evaluation points, by default that of the dataset. `metrics`: measure only these keys and the headline.
+    `resize`: how Inception resizes images. `statistics`: a file of statistics that
+    the FID uses in place of the test split.
+
+    Raises UserError if the dataset has no metric, a key is unknown, or `samples` is too small. Also raises it if weights or statistics of
+    an extractor are missing.
     """
 
     def __init__(
@@ -135,9 +138,9 @@ class Evaluator:
         self.capabilities &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
 
     def prepare(self, *, whole: bool = True) -> None:
-        """Compute and cache the statistics of the real examples: seconds to minutes, once on each machine.
+        """Compute and cache the statistics of the real examples. This takes seconds to minutes, once on each machine.
 
-        `whole`: for every metric, else only for the headline. Errors are logged, not raised: the metrics that need the failed part record
+        `whole`: for every metric, else only for the headline. Errors are logged, not raised. The metrics that need the failed part record
         the same reason.
         """
         needs = self.capabilities if whole else set(card(self.headline).needs)
@@ -245,7 +248,7 @@ class Evaluator:
 
     @property
     def _opted(self) -> list[str]:
-        """The requested ones of the optional extractors."""
+        """Optional extractors that were requested."""
         return [kind for kind in (INCEPTION, PHOTO) if kind in self.capabilities]
 
 

@@ -66,7 +66,7 @@ def measure(
     """Measure an .npz file, a folder of images or a generator `module:OBJECT` as samples of a dataset. Raises UserError.
 
     `value_range`: the values of black and white, for floats. `latent`: the width of a generator's latents. `n`: the number of its images.
-    `evaluation`: how to evaluate; its number of samples is that of the source. `as_is`: measure images even if their value range looks wrong.
+    `evaluation`: the settings, with the number of samples of the source. `as_is`: measure images even if their value range looks wrong.
     """
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)

@@ -1,6 +1,6 @@
 """Read external images from an .npz file as uint8 [n, C, H, W]. `image_folder` reads image files.
 
-A wrong value range, axis order or size raises a UserError. Otherwise such images would get a score, and the mistake would stay hidden.
+A wrong value range, axis order or size raises a UserError. Otherwise such images would get a score, and the user would not notice the mistake.
 """
 
 from __future__ import annotations

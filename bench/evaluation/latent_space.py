@@ -26,7 +26,7 @@ COLUMNS = 10
 STEPS = 8
 REACH = 0.5  # share of the angle between a latent and a direction: enough to change the class and keep the style
 EXAMPLES = 1_000  # latents for the class means
-LEAST = 24  # latents of a class; one third counts as bright and one third as dark
+LEAST = 24  # latents of a class, of which one third is bright and one third is dark
 MOST_MOVED = 50  # latents of a class, for the share that a direction moves to the other class
 
 Classify = Callable[[Tensor], Tensor]  # images uint8 [n, C, H, W] -> predicted classes [n]
@@ -77,7 +77,7 @@ def explore(networks: Networks, classify: Classify, class_names: Sequence[str], 
 def _direction(
     networks: Networks, latent: Latent, start: Tensor, end: Tensor, classify: Classify, target: int
 ) -> tuple[Tensor, float]:  # fmt: skip
-    """Return images of one latent on its way to the other class [STEPS, C, H, W], and the share of latents that reach that class."""
+    """Return images of one latent that moves to the other class [STEPS, C, H, W], and the share of latents that reach that class."""
     z = latent.z
     way = z[end].mean(dim=0) - z[start].mean(dim=0)
     moved = latent[start[:MOST_MOVED].to(z.device)]

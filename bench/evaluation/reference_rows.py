@@ -33,7 +33,7 @@ KINDS = {
     "real": "as many real training images, measured against the test split",
     "untrained": "an untrained generator (dcgan; dcgan-deep for odd or large sides; mlp-2d for points), seed 0",
 }
-DCGAN_SIDES = range(8, 65, 4)  # pixels; other sizes use the deeper networks, which take any size
+DCGAN_SIDES = range(8, 65, 4)  # pixels. Other sizes use the deeper networks, which take any size
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Read Inception statistics of real images from an .npz file, for data that is not on this machine. Loads nothing by pickle.
 
-The file has five arrays: `mu` [2048] and `sigma` [2048, 2048], as clean-fid and pytorch-fid write them, and three that these programs
-omit: `n` (the number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
+The file has five arrays. `mu` [2048] and `sigma` [2048, 2048] are those that clean-fid and pytorch-fid write. These programs omit the
+other three: `n` (the number of images), `extractor` ("inception") and `resize` ("tensorflow" or "clean").
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _numbers(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.float6
         raise UserError(f"{name} of {one_line(path)} must be floats {list(shape)}, not {found}")
     numbers: NDArray[np.float64] = array.astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise UserError(f"{name} of {one_line(path)} has infinite or NaN values")
+        raise UserError(f"{name} of {one_line(path)} has infinite or NaN values: compute the statistics again")
     return numbers
 
 
@@ -91,7 +91,9 @@ def _check_covariance(file: str, covariance: NDArray[np.float64]) -> None:
     """Raise UserError unless a matrix is symmetric and positive semidefinite, up to rounding."""
     largest = np.abs(covariance).max()
     if np.abs(covariance - covariance.T).max() > ROUNDING * largest:
-        raise UserError(f"sigma of {file} is not a covariance, because it is not symmetric")
+        raise UserError(f"sigma of {file} is not a covariance, because it is not symmetric: compute the statistics again")
     values = np.linalg.eigvalsh((covariance + covariance.T) / 2)
     if values[0] < -ROUNDING * max(values[-1], 0.0):
-        raise UserError(f"sigma of {file} is not a covariance: its smallest eigenvalue is {values[0]:.3g}")
+        raise UserError(
+            f"sigma of {file} is not a covariance: its smallest eigenvalue is {values[0]:.3g}, not 0 or more; compute the statistics again"
+        )

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.spec import Dataset, Mixture
 
 SIDE = 320  # pixels
-FINER = 4  # drawing scale; shrinking the picture smooths edges
+FINER = 4  # drawing scale. Shrinking the picture smooths the edges
 DOT = 1.2  # pixels, radius of a point
 SDS = 3.0  # radius of a mode's circle: 98.9 % of a round Gaussian's points lie within
 MARGIN = 0.3  # around the data, as a share of its half width

@@ -1,4 +1,4 @@
-"""Detect external images with a wrong value range. Otherwise such images would get a score, and the mistake would stay hidden."""
+"""Detect external images with a wrong value range. Otherwise such images would get a score, and the user would not notice the mistake."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bench.core.errors import UserError
 log = logging.getLogger(__name__)
 
 MOST_VALUES = 2**22  # values of the real images to count
-MIDDLE = 128  # the lowest level of the upper half; the middle of a range rounds to it
-BRIGHT_SHARE = 0.05  # share of real values in the upper half; below it, nearly black images may be correct
-HALF_SHARE = 0.25  # share of real values in one half of the range; images without values in that half have another range
+MIDDLE = 128  # the lowest level of the upper half, to which the middle of a range is rounded
+BRIGHT_SHARE = 0.05  # share of real values in the upper half, below which nearly black images may be correct
+HALF_SHARE = 0.25  # share of real values in one half of the range. Images without values in that half have another range
 DARK_BYTES = 16  # highest level of floats in [0, 1] cast to integers, or of 4-bit levels
 DARK_FLOATS = 1  # highest level of floats divided by 255 twice, or of floats in [0, 1] read as 0 to 255
-LEAST_SPREAD = 64  # levels between the darkest and the brightest value; uniform grey images say nothing about the range
+LEAST_SPREAD = 64  # levels between the darkest and the brightest value, because uniform grey images do not show the range
 RANGE = "set --range to the values of black and white in these images"
 NEARLY_BLACK = 5  # levels: 2 % of white
 

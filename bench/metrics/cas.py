@@ -17,7 +17,7 @@ from bench.metrics.extractors.classifier import Classifier
 from bench.metrics.extractors.classifier_training import accuracy, augment, one_thread
 from bench.metrics.extractors.training_plan import TrainingPlan, plan_for
 
-# Part of the definition of the metric: raise the version on its card if you change it.
+# Part of the definition of the metric: a change increases the version on its card.
 SEED = 0
 EPOCHS, LEAST_STEPS = 12, 400  # more epochs for few images
 
@@ -37,7 +37,7 @@ def classification_accuracy_score(images: Tensor, labels: Tensor, dataset: Datas
 
 
 def _fit(network: Classifier, images: Tensor, labels: Tensor, plan: TrainingPlan) -> None:
-    """Train by cross-entropy with AdamW and one cycle of the learning rate, on images shifted and mirrored as the plan says."""
+    """Train by cross-entropy with AdamW and one cycle of the learning rate, on images that are shifted and mirrored as in the plan."""
     noise = random_streams.stream(SEED, "cas-data")
     batch_size = min(plan.batch_size, len(images))
     batches = len(images) // batch_size

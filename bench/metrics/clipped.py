@@ -18,7 +18,7 @@ def clipped_mean(counts: Tensor) -> float:
 
 
 def equivalent_share(filled: float, generated: int, real: int) -> float:
-    """Return the share of good images, among `generated` ones, at which `filled` is the expected unnormalised Clipped Coverage; at most 1."""
+    """Return the share of good images among `generated` ones, at most 1, for which `filled` is the expected unnormalised Clipped Coverage."""
     return float(np.interp(filled, expected_fill(generated, real), np.linspace(0, 1, generated + 1)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-# Part of the definition of the metrics: a change bumps the version on their cards.
+# Part of the definition of the metrics: a change increases the version on their cards.
 DUPLICATE_QUANTILE = 0.001  # one real image in a thousand has a neighbour this near
 
 CHUNK = 2**21  # float64 values in memory at once
@@ -30,7 +30,7 @@ def vendi_score(features: Tensor) -> float:
 
     This is exp of the entropy of the eigenvalues of K / n, where K contains the cosines of all pairs of rows. It is the effective
     number of different rows, from 1 (all in one direction) to min(n, d + 1). For rows of unit length, K / n and
-    the d x d matrix X'X / n have the same eigenvalues, which avoids an n x n matrix. All rows of zeros count as equal, and as
+    the d x d matrix X'X / n have the same eigenvalues. So no n x n matrix is needed. All rows of zeros count as equal, and as
     orthogonal to other rows.
     """
     if not len(features) or not features.isfinite().all():
@@ -56,8 +56,8 @@ def class_vendi_scores(features: Tensor, classes: Tensor) -> dict[int, float]:
 def vendi_shares(generated: Mapping[int, float], real: Mapping[int, float]) -> Tensor:
     """Return the Vendi score of each real class as a share of the real one, at most 1: [classes] float64. A missing class has 0.
 
-    The limit prevents that noise in one class hides missing variety in another one. The Vendi score of each class is from dgm-eval
-    (Stein et al. 2023, arXiv 2306.04675); the share of the real one is defined here.
+    The limit prevents noise in one class from hiding missing variety in another one. The Vendi score of each class is from dgm-eval
+    (Stein et al. 2023, arXiv 2306.04675). The share of the real score is defined here.
     """
     return torch.tensor([min(generated.get(label, 0.0) / score, 1.0) for label, score in real.items()], dtype=torch.float64)
 
@@ -68,7 +68,7 @@ def duplicate_threshold(nearest: Tensor) -> float:
 
 
 def duplicates(nearest: Tensor, threshold: float) -> Tensor:
-    """Return the mask [N] of images whose distance [N] to the nearest other image is below the threshold. Exact copies always count."""
+    """Return the mask [N] of images whose distance [N] to the nearest other image is below the threshold. Exact copies are always duplicates."""
     return (nearest < threshold) | (nearest == 0)
 
 

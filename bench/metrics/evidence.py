@@ -211,12 +211,12 @@ class Evidence(MetricValues):
 
     @cached_property
     def pair_distances(self) -> Tensor:
-        """Distance of each pair of neighbouring rows, in grey levels: [n / 2]."""
+        """Distance of each pair of adjacent rows, in grey levels: [n / 2]."""
         return diversity.pair_distances(self.data)
 
     @cached_property
     def pair_similarities(self) -> Tensor:
-        """Structural similarity of each pair of neighbouring rows: [n / 2]."""
+        """Structural similarity of each pair of adjacent rows: [n / 2]."""
         return ms_ssim.ms_ssim_2(self.data)
 
     @cached_property

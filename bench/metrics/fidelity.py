@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
-# Part of the definition of the metrics: a change increases the version on their cards, unless it only decides when a metric is NaN.
+# Part of the definition of the metrics: a change increases the version on their cards, unless it only affects when a metric is NaN.
 RNG_SEED = 2020  # torch-fidelity's
 SCORE_SPLITS = 10
 SCORE_PART = 100  # least images of a part, unless there are fewer classes: the score of m images is at most m
@@ -88,9 +88,9 @@ def frechet_infinity(features: Tensor, real: Gaussian) -> float:
     """Return the Fréchet distance extrapolated to infinitely many generated images [n, d]: Chong & Forsyth 2020 (arXiv 1911.07023), eq. 7.
 
     The distance of N images is nearly linear in 1/N. The function fits a line to the distances of random subsets and returns its value
-    at 1/N = 0. The subset sizes are evenly spaced, from a tenth of the images (ten per dimension if that is more, at most half of all)
-    to all images. The function does not correct for the finite number of real images. An extrapolation is noisier than the distance
-    itself. It may be negative if the two sets are similar.
+    at 1/N = 0. The subset sizes are evenly spaced, and the largest subset has all images. The smallest has a tenth of them, or ten
+    per dimension if that is more, but at most half of all. The function does not correct for the finite number of real images. An
+    extrapolation is noisier than the distance itself. It may be negative if the two sets are similar.
     """
     n, dims = features.shape
     if n < INFINITY_LEAST * dims:
@@ -132,7 +132,7 @@ def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> T
     within, across = torch.zeros(2, len(half_samples), dtype=torch.float64)
     for at in _strips(len(generated)):
         rows = generated[at]
-        # Outside the diagonal block every pair occurs once and counts twice.
+        # Outside the diagonal block every pair occurs once and has the weight 2.
         own, later = (_kernel(rows, other) @ members[part] for other, part in ((rows, at), (generated[at.stop :], slice(at.stop, None))))
         within += ((own + 2 * later) * members[at]).sum(dim=0, dtype=torch.float64)
         within -= (_diagonal(rows)[:, None] * members[at]).sum(dim=0)

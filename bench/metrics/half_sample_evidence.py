@@ -21,7 +21,7 @@ def add_half_samples(evidence: Evidence, count: int = HALF_SAMPLES) -> None:
 class HalfSample(Evidence):
     """Half of the generated examples. Its parts are slices of the full evidence, which avoids a second computation.
 
-    A half-sample consists of complete pairs of neighbouring rows, so values of pairs remain valid.
+    A half-sample consists of complete pairs of adjacent rows, so values of pairs remain valid.
     """
 
     _logs = False  # twenty log lines would hide others, and a failure of a half-sample loses only a standard error
@@ -95,7 +95,7 @@ class HalfSample(Evidence):
 
     @property
     def cas(self) -> float:
-        """Not measured: it would take as many trainings as half-samples. Raises ValueError."""
+        """Metric without a value for a half-sample, because each half-sample would need a training. Raises ValueError."""
         raise ValueError("CAS has no standard error, because each half-sample would train a classifier")
 
     @cached_property

@@ -32,7 +32,7 @@ def rows_of(pairs: Tensor) -> Tensor:
 def canonical_order(data: Tensor) -> Tensor:
     """Return an order [n] of examples [n, ...] for an evaluation, independent of their present order.
 
-    Sorts the examples by a hash of their content, then shuffles them, so that equal examples are not neighbours. Several metrics use
+    Sorts the examples by a hash of their content, then shuffles them, so that equal examples are not adjacent. Several metrics use
     pairs or parts of the images. In this order, they depend only on the set of images.
     """
     flat = data.reshape(len(data), -1)

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 # Part of the definition of the metric: a change increases the version on its card.
-CELL_LEAST = 20  # a cell counts if it has more generated images than this: tau = 20 / m in the publication
+CELL_LEAST = 20  # only cells with more generated images than this are used: tau = 20 / m in the publication
 
 
 def authenticity(distance: Tensor, index: Tensor, train_nearest: Tensor) -> float:

@@ -13,7 +13,7 @@ from bench.metrics.cards import BUILT_IN
 
 log = logging.getLogger(__name__)
 
-NO_REASON = "the value is {value}, and the metric does not say why"
+NO_REASON = "the value is {value}, and the metric gives no reason"
 
 
 class MetricValues(ABC):
@@ -48,7 +48,7 @@ class MetricValues(ABC):
         return self._values[key]
 
     def is_known(self, key: str) -> bool:
-        """Whether a metric was computed before, and is finite."""
+        """Return whether a metric has been computed and is finite."""
         return math.isfinite(self._values.get(key, math.nan))
 
     def unknown(self, reason: str) -> float:

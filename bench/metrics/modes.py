@@ -14,10 +14,10 @@ from torch import Tensor
 # Part of the definition of the metrics: a change increases the version on their cards.
 COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its real share
 COLLAPSED_CLASSES = 0.5  # a generator that covers at most this fraction of the classes has collapsed
-COLLAPSED_SHARE = 0.4  # a class counts from this fraction of its real share: the classifier's errors alone reach a fraction of 0.3
+COLLAPSED_SHARE = 0.4  # a class counts as covered from this fraction of its real share. Errors of the classifier reach 0.3
 COLLAPSED_DUPLICATES = 0.5  # this share of duplicates also counts as collapse
-JUDGED_SHARE = 0.05  # share of images in the real manifold; below it, classes and duplicates are those of noise
-JUDGED_IMAGES = 3  # images in the real manifold for each class, on average; with fewer, classes are missing by chance
+JUDGED_SHARE = 0.05  # share of images in the real manifold, below which classes and duplicates are those of noise
+JUDGED_IMAGES = 3  # images in the real manifold for each class, on average. With fewer, classes may be missing by chance
 
 NEAR_SD = 3.0  # standard deviations within which a point is near a centre
 

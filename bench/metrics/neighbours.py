@@ -1,9 +1,9 @@
 """Nearest neighbours in feature space, and precision, recall, density and coverage from one block pass.
 
-Candidates come from one matrix product for each block of rows, |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, of centred features in their
-own precision. This form loses digits of small distances. For this reason, the functions compute distances of candidates again from
-the differences. An exact copy has distance 0, and a pair at the edge of a ball has an exact result. Compared with float64, float32
-changes only near-ties of recall. Memory grows with the number of rows, not with its square.
+Candidates come from one matrix product for each block of rows, of centred features in their own precision. The form
+|a - b|^2 = |a|^2 + |b|^2 - 2 a.b loses digits of small distances. For this reason, the functions compute distances of candidates
+again from the differences. An exact copy has distance 0, and a pair at the edge of a ball has an exact result. Compared with
+float64, float32 changes only near-ties of recall. Memory grows with the number of rows, not with its square.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class ReferenceStatistics:
 
     gaussian: Gaussian
     n: int  # images
-    digest: str  # of the content: part of the protocol
+    digest: str  # of the content: part of the evaluation protocol
 
 
 class RealSide:

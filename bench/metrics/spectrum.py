@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-# Part of the definition of the metrics: raise the version on their cards if you change it.
+# Part of the definition of the metrics: a change increases the version on their cards.
 ROUNDING = 1 / 12  # grey levels squared: the power of rounding to 8 bits, at every frequency
 
 CHUNK = 2**19  # pixels transformed at once
@@ -19,8 +19,8 @@ CHUNK = 2**19  # pixels transformed at once
 def rings(height: int, width: int) -> Tensor:
     """Return the mean over each ring of frequencies, as a matrix for the half-plane of `rfft2`: [height * (width // 2 + 1), R].
 
-    Ring r - 1 contains the frequencies of about r cycles along the shorter side, for r from 1 to √2 / 2 of that side, which is at the
-    corners of the plane. The mean brightness (r = 0) is not included. Raises ValueError for images without other frequencies.
+    Ring r - 1 contains the frequencies of about r cycles along the shorter side. The smallest r is 1. The largest r is √2 / 2 of that
+    side, at the corners of the plane. The mean brightness (r = 0) is not included. Raises ValueError for images without other frequencies.
     """
     vertical, horizontal = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
     radius = torch.hypot(vertical[:, None], horizontal[None]) * min(height, width)

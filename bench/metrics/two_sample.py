@@ -1,4 +1,4 @@
-"""The two-sample test by the nearest neighbour: Lopez-Paz and Oquab 2017 (arXiv 1610.06545); for GANs Xu et al. 2018 (arXiv 1806.07755).
+"""The nearest-neighbour two-sample test: Lopez-Paz and Oquab 2017 (arXiv 1610.06545), and for GANs Xu et al. 2018 (arXiv 1806.07755).
 
 Both sides have the same number of images. The test assigns each image to the side of its nearest other image. The expected share of
 correct assignments is 1/2 if both sides come from one distribution.
@@ -20,7 +20,7 @@ class Compared:
     """Record of the real images in the test."""
 
     rows: Tensor  # [m] int64, ascending
-    nearest: Tensor  # [N]: the distance of each row to the nearest other one; NaN for images that are not in the test
+    nearest: Tensor  # [N]: the distance of each row to the nearest other one, or NaN for images that are not in the test
 
 
 def compared(real: Neighbours, generated: int) -> Compared:

@@ -26,7 +26,7 @@ from bench.training.precision import Precision, forward_precision
 MARK_IMAGES = 1_000  # between two evaluation points of train(), as in the suite `quick`
 MOST_MARKS = 10_000  # the most evaluation points in one turn
 GEMM = "gemm"
-SIDES = (512, 1024, 2048)  # of square matrices; the fastest size and precision count
+SIDES = (512, 1024, 2048)  # of square matrices. The peak is the rate of the fastest size and precision
 
 
 class Lap(NamedTuple):

@@ -1,8 +1,8 @@
 """Time to quality: the training time until the harness reaches the classifier-FID of a tutorial's loop after some epochs.
 
-The target is the last value of the tutorial's loop, fixed in advance. Both loops are evaluated at the same numbers of images, on their live
-weights. For both, the first value that reaches the target counts. Evaluation time does not count. Variant, batch size, learning rates,
-data and threads are the same, with one seed each.
+The target is the last value of the tutorial's loop, fixed in advance. Both loops are evaluated at the same numbers of images, on their
+trained weights. For both loops, the result is the first point that reaches the target, without the time of evaluations. Both have the
+same variant, batch size, learning rates, data and threads, with one seed each.
 """
 
 from __future__ import annotations

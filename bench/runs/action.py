@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ActionKind = Literal["skip", "train", "resume", "extend", "score", "leave"]
-STOPPED = ("interrupted", "running", "failed")  # statuses of runs that can be resumed; the process of a running one is dead
+STOPPED = ("interrupted", "running", "failed")  # statuses of runs that can be resumed. The process of a running one is dead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Action:
 
     kind: ActionKind
     why: str
-    run_id: str = ""  # of the recorded run to skip, leave, score or reopen; empty for a new run
+    run_id: str = ""  # of the recorded run to skip, leave, score or reopen. Empty for a new run
     resumed: bool = False  # whether the store has the writes that the checkpoint's journal counts as acknowledged
     lost: str = ""  # why recorded training is repeated
 

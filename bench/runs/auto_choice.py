@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARGIN = 1.2  # speedup that bf16 needs over float32, and contiguous over channels last
-VERSION = 1  # of the benchmark; a new version makes cached choices invalid
-TAG = "ganbench.auto."  # prefix of the experiment's tag for a choice; the kind of device follows
+VERSION = 1  # of the benchmark. A new version makes cached choices invalid
+TAG = "ganbench.auto."  # prefix of the experiment's tag for a choice, before the kind of device
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
@@ -44,7 +44,7 @@ class Choice(BaseModel):
 
     precision: Precision
     memory_format: MemoryFormat
-    processor: str = ""  # model of the processor; empty if earlier runs determined the choice
+    processor: str = ""  # model of the processor. Empty if earlier runs determined the choice
     seconds: dict[str, dict[str, float]] = {}  # of products, convolutions and formats; empty without a benchmark
 
     def speedup(self, what: str) -> float | None:
@@ -137,7 +137,7 @@ def _recorded(lookup: Lookup, kind: str) -> Choice | None:
 
 
 def _choice_of_runs(runs: Sequence[Run], kind: str) -> Choice | None:
-    """Return the choice of earlier runs with `auto`, or None. It is the most frequent value; of equally frequent values, the newest."""
+    """Return the choice of earlier runs with `auto`, or None. It is the most frequent value. Of equally frequent values, it is the newest."""
     precisions: Counter[str] = Counter()
     formats: Counter[str] = Counter()
     for run in runs:
@@ -177,7 +177,7 @@ def _kind(device: str) -> str:
 
 
 def choice_here(kind: str, *, save: bool = True) -> Choice:
-    """Return the choice of this machine. For a CPU, a benchmark determines it once, and its result is cached; `save=False` writes nothing."""
+    """Return the choice of this machine. For a CPU, a benchmark determines it once, and its result is cached. `save=False` writes nothing."""
     if kind == "cpu":
         return choice_of_cpu(save=save)
     device = environment.device_of(kind)
@@ -235,7 +235,7 @@ def _path() -> Path:
 
 
 def _read(path: Path) -> Choice | None:
-    """Return the cached choice, or None. A damaged file is None too, with a warning; the caller replaces it."""
+    """Return the cached choice, or None. A damaged file is None too, with a warning, and the caller replaces it."""
     try:
         return Choice.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -47,7 +47,7 @@ class Checkpointer:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether this run has a checkpoint."""
+        """True if this run has a checkpoint."""
         return self._newest is not None
 
     def due(self) -> bool:
@@ -55,7 +55,7 @@ class Checkpointer:
         return time.monotonic() >= self._next
 
     def save(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Save a checkpoint. A write error does not stop the run; the first one is logged."""
+        """Save a checkpoint. A write error does not stop the run. The first error is logged."""
         started, older = time.monotonic(), self._newest
         try:
             self._log.flush_to_disk()

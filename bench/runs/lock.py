@@ -1,8 +1,8 @@
 """Run lock, with which only one process at a time trains a run, on one machine or several.
 
 The lock is a lease of filelock: a marker file that its holder touches every `HEARTBEAT_SECONDS`. If the marker does not change for
-`LEASE_SECONDS` on the clock of a waiting process, the lock is stale, and that process takes it over. If the holder is provably dead, it does so
-at once. A holder loses the lock if it is suspended, or if its disk fails. It detects that before its next write.
+`LEASE_SECONDS` on the clock of a waiting process, the lock is stale, and that process takes it over. If the holder is provably dead, that
+process does not wait. A holder loses the lock if it is suspended, or if its disk fails. It detects that before its next write.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class RunLock:
         return self._lost.is_set()
 
     def check(self) -> None:
-        """Raise LockLost unless this process still holds the lock. Reads the marker; call it immediately before each write."""
+        """Raise LockLost unless this process still holds the lock. This reads the marker. Call it immediately before each write."""
         for lease in self._leases:
-            owner = lease.owner  # None: missing or unreadable now; the heartbeat decides whether the lock is lost
+            owner = lease.owner  # None if the marker is missing or unreadable now. The heartbeat detects a lost lock
             if self.lost or (owner is not None and owner.token != lease.token):
                 self._lost.set()
                 raise LockLost(f"lost the run lock: {f'{lease.lock_file} is missing' if owner is None else f'{_holder(lease)} holds it'}")
@@ -122,7 +122,7 @@ def _acquire(
 
 
 class _MarkerWatch:
-    """Callable that returns whether to stop waiting: the marker has changed since its first reading, so its holder is alive, or `stop()` is true."""
+    """Callable that returns whether to stop waiting. This is so if `stop()` is true, or if the marker has changed, so that its holder is alive."""
 
     def __init__(self, file: Path, stop: Callable[[], bool]) -> None:
         self._file, self._stop = file, stop

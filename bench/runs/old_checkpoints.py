@@ -23,7 +23,7 @@ class OldCheckpoint:
     """Old checkpoints of one run."""
 
     folder: Path  # <runs>/<suite>/<fingerprint>
-    variant: str  # as recorded; empty if the store does not have the run
+    variant: str  # as recorded. Empty if the store does not have the run
     seed: str
     status: str
     days: float  # age of the newest checkpoint
@@ -73,7 +73,9 @@ def prune(checkpoints: list[OldCheckpoint]) -> Iterator[tuple[OldCheckpoint, str
             yield one, str(error)
             continue
         except OSError as error:
-            raise UserError(f"{error.filename or one.folder} cannot be removed: {error.strerror or error}") from error
+            raise UserError(
+                f"{error.filename or one.folder} cannot be removed: {error.strerror or error}; check its permissions"
+            ) from error
         for folder in (one.folder, one.folder.parent):
             with suppress(OSError):  # not empty
                 folder.rmdir()

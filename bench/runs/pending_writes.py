@@ -33,7 +33,7 @@ class DeliveryResult:
     folder: Path
     sent: int = 0
     pending: int = 0
-    resumes: bool = False  # the checkpoint has the other writes; the process that resumes the run sends them
+    resumes: bool = False  # the checkpoint has the other writes, which the process that resumes the run sends
     problem: str = ""  # reason why writes are still pending
     meant_for: str = ""  # the store that the writes belong to, if it is another one
     busy: bool = False  # another process holds the run lock, and delivers the writes
@@ -105,7 +105,7 @@ def _deliver(journal: RunJournal, file: Path, uri: str, check: Callable[[], None
             deliver(client, journal, points=len(journal.points), check=check)
     except LockLost:
         raise
-    except Exception as error:  # any error of the store; `connect` raises UserError if it does not answer at all
+    except Exception as error:  # any error of the store. `connect` raises UserError if the store does not answer
         problem = f"the store refuses: {store.plain_error(error, uri)}"
         store.connect(uri)
     if journal.refused and not problem:
@@ -129,7 +129,7 @@ def deliver_dead_run(folder: Path, uri: str) -> None:
 
 
 def deliver_earlier(runs: Path, uri: str, *, locked: bool = False, check: Callable[[], None] = free) -> None:
-    """Deliver the pending writes of earlier executions. Log a warning for writes that stay pending.
+    """Deliver the pending writes of earlier commands. Log a warning for writes that stay pending.
 
     Runs whose lock another process holds are skipped without waiting. The process that trains such a run next delivers its writes.
     """

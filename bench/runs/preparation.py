@@ -35,7 +35,7 @@ class Work:
 
     @property
     def protocol(self) -> str:
-        """Hash of the evaluation protocol; empty without an evaluator."""
+        """Hash of the evaluation protocol. It is empty without an evaluator."""
         return self.evaluator.protocol_hash if self.evaluator else ""
 
     @property
@@ -61,7 +61,7 @@ def warn_without_labels(config: RunConfig, networks: Networks) -> None:
 
 
 def prepare(config: RunConfig, built: Built | None = None) -> Work:
-    """Build and check the objects that a run needs, and return them. Writes nothing. `built` are networks and objective from `check` to use."""
+    """Build and check the objects that a run needs, and return them. Writes nothing. `built` is the result of `check`, if it was called."""
     device = environment.device_of(config.device)
     dataset = DATASETS.get(config.dataset)
     networks, objective = built or assemble(config, dataset.spec)

@@ -12,7 +12,7 @@ from bench.runs.types import RunResult
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker
 
-MADE_BY = "made_by"  # tag that identifies the definition of a row; empty if a metric raised an error
+MADE_BY = "made_by"  # tag that identifies the definition of a row. Empty if a metric raised an error
 
 
 def has_reference(rows: Lookup, kind: str, evaluator: Evaluator) -> bool:
@@ -30,7 +30,7 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     row = reference_row(kind, evaluator)
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
-        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next execution measures the row again
+        MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next command measures the row again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})

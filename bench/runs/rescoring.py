@@ -55,7 +55,7 @@ def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
     except Exception as error:  # any error, so that the other runs are still measured
         why = one_line(error, most=200) or type(error).__name__
         log.error("cannot measure run %s again: %s", run_id, why)
-        advice = ": delete it in MLflow to train it again" if isinstance(error, DamagedArtifact) else ""
+        advice = ": delete it in MLflow to retrain it" if isinstance(error, DamagedArtifact) else ""
         status, reason = "failed", f"it cannot be measured again ({why}){advice}"
     tags = tracked.data.tags
     return RunResult(
@@ -88,9 +88,9 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
-    # Last: if the process is killed before this, the next execution measures the run again.
     if best := evidence.get("best", {}).get("metric"):
         run_log.tag(best_metric="" if best == evaluator.headline else best)
+    # Last: if the process is killed before this, the next command measures the run again.
     run_log.tag(headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator))
     return measurement.values
 

@@ -1,4 +1,4 @@
-"""Execution of one run: prepare, train, evaluate and record it. It always ends with a recorded status."""
+"""Function that prepares, trains, evaluates and records one run. A run always ends with a recorded status."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ def _restore(recorder: Recorder, state: Mapping[str, Any], checkpoints: Checkpoi
     except Exception as error:  # values may be missing or of any type
         checkpoints.remove()
         raise UserError(
-            f"the checkpoints in {checkpoints.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}; run it again to restart"
+            f"the checkpoints in {checkpoints.newest.parent} are not of this run: {type(error).__name__}: {one_line(error, most=120)}; repeat the command to restart the run"
         ) from error
 
 

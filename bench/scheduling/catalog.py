@@ -8,19 +8,19 @@ from typing import Any
 from bench.core.random_streams import TRAINING
 from bench.scheduling.suite import CONTROLLED, SUITES, Entry, Suite
 
-# Slowest first, so that cores are not idle for long at the end.
+# The slowest variants are first, so that no core is idle for long at the end.
 CORE = ("mlp-dropout", "wgan-gp", "dcgan", "lsgan", "vanilla", "ns-gan", "wgan", "label-smoothed")
 CONVOLUTIONAL = ("dcgan", "lsgan", "wgan", "wgan-gp")
-# Learning rates (G, D) for a short budget, in which k = 5 gives few generator updates. Each run records them, and the report notes them.
+# Learning rates (G, D) for a short budget, in which k = 5 gives few generator updates. Each run records these rates, and a note in the report names them.
 FASTER = {"wgan": (2e-3, 5e-4), "wgan-gp": (1e-3, 1e-3)}
-# Settings that are equal for all losses: those of DCGAN, but without batch norm in D, because of the gradient penalty.
+# Settings that are equal for all losses. They are those of DCGAN without batch norm in D, because of the gradient penalty.
 CONTROLLED_RECIPE = {
     "recipe.width": 16, "recipe.norm_d": "none", "recipe.init": "default", "recipe.z_dim": 100, "recipe.z_distribution": "normal",
     "recipe.batch_size": 64, "recipe.k": 1, "recipe.optimiser": "adam", "recipe.betas": (0.5, 0.999), "recipe.lr_g": 2e-4, "recipe.lr_d": 2e-4,
     "recipe.schedule": "constant", "recipe.ema_half_life_images": 0,
 }  # fmt: skip
 
-# The other variants, narrow. Each further change of a recipe, for the short budget, has a note with its reason.
+# Other variants with narrow networks. Each further change of a recipe for the short budget has a note with its reason.
 NARROW = (
     "lsgan-sigmoid", "hinge-gan", "rsgan", "rasgan", "fgan-kl", "fgan-reverse-kl", "fgan-pearson", "fgan-squared-hellinger", "fgan-jensen-shannon",
     "label-noise", "dragan", "gan-r1", "gan-r2", "rpgan-r1-r2", "ttur", "lecam-gan", "cr-gan", "diffaugment-gan", "minibatch-std", "unrolled-gan",
@@ -74,7 +74,7 @@ PLANE = ("ring8", "grid25")
 STACKED = "stacked-mnist"
 PACKS = (1, 2, 3, 4)
 STACKED_PACKS = ("dcgan", "pacdcgan2", "pacdcgan3", "pacdcgan4")  # by the number of images in a pack
-# Settings of PacGAN's code for stacked images that differ from dcgan: it trains 50 epochs of 2,000 batches with 64 packs each.
+# Settings of PacGAN's code for stacked images that differ from dcgan. That code trains 50 epochs of 2,000 batches with 64 packs each.
 PACGAN_STACKED = {
     "networks": "dcgan-deep", "recipe.z_distribution": "uniform", "recipe.init": "normal", "budget.generator_updates": 50 * 2_000,
 }  # fmt: skip
@@ -159,13 +159,13 @@ SUITES.register(
 )
 
 
-# The streams of randomness alone, then all together. The last needs no setting.
+# Settings that vary each random stream alone, then all together. The last ones are empty, because all streams vary by default.
 VARIED: tuple[dict[str, Any], ...] = (*({"vary": stream} for stream in TRAINING), {})
 SUITES.register(
     "seed-variance",
     Suite(
         name="seed-variance",
-        idea="where seeds differ: first weights, order of the data and noise, each alone and all together, on four variants of quick",
+        idea="where seeds differ: initial weights, order of the data and noise, each alone and all together, on four variants of quick",
         entries=tuple(
             replace(entry, settings={**entry.settings, **varied})
             for varied in VARIED

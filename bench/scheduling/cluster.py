@@ -18,7 +18,7 @@ from bench.core.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 GB = 1e9
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray listens on 127.0.0.1 only; read when Ray is imported
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray listens on 127.0.0.1 only. Ray reads the variable when it is imported
 CONNECT_SECONDS = 5.0
 _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _ROUNDING = 1e-9
@@ -27,7 +27,7 @@ CHECK_SECONDS = 120.0  # timeout for all nodes of a cluster to report their soft
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Machine or Ray cluster on which runs are executed, and the resources of each run. `resolved` replaces None by defaults."""
+    """Machine or Ray cluster that trains runs, and the resources of each run. `resolved` replaces None by defaults."""
 
     address: str = ""
     cpus: float | None = None
@@ -119,7 +119,7 @@ def start(workers: int) -> Any | None:
         import ray
     except ImportError:
         log.warning(
-            "RAY IS NOT INSTALLED: this process executes one run after another, with the same results; pip install 'ganbench[parallel]' to use all cores"
+            "RAY IS NOT INSTALLED: this process trains one run after another, with the same results; pip install 'ganbench[parallel]' to use all cores"
         )
         return None
     try:
@@ -128,7 +128,7 @@ def start(workers: int) -> Any | None:
             log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
         )  # fmt: skip
     except Exception as error:  # Ray raises many kinds
-        log.warning("RAY CANNOT START (%s): this process executes one run after another, with the same results", one_line(error, most=200))
+        log.warning("RAY CANNOT START (%s): this process trains one run after another, with the same results", one_line(error, most=200))
         return None
     return ray
 
@@ -180,7 +180,7 @@ def live_nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = ()) -> None:
-    """Check that every node has the same code, and warn if a node does not see the folder of checkpoints.
+    """Check that every node has the same code, and warn if a node has no access to the folder of checkpoints.
 
     `one_machine` lists resources that only one machine can use, such as a SQLite store. Raises UserError if a node has other versions, or if
     several machines need such a resource.
@@ -199,7 +199,7 @@ def check_nodes(cluster: Cluster, folder: Path, *, one_machine: Sequence[str] = 
         raise UserError(f"{one_machine[0]} serves one machine only, not {elsewhere[0]}: use a server (docs/deploy)")
     if unshared := sorted({other["host"] for other in reports if not other["shared"]}):
         log.warning(
-            "%s does not see %s, so its runs restart if that node is lost; give a folder that all nodes share (--runs-dir), so that they resume",
+            "%s has no access to %s, so its runs restart if that node is lost; give a folder that all nodes share (--runs-dir), so that they resume",
             ", ".join(unshared), folder,
         )  # fmt: skip
 
@@ -233,7 +233,7 @@ def _query_nodes(ray: Any, folder: Path) -> list[dict[str, Any]]:
 
 
 def _describe(token: str) -> dict[str, Any]:
-    """Return the versions of a node, and whether it sees a file of the driver. Ray executes this on the node."""
+    """Return the versions of a node, and whether it has access to a file of the driver. Ray calls this function on the node."""
     return {**describe(), "shared": Path(token).exists()}
 
 

@@ -1,4 +1,4 @@
-"""Estimate of the duration of an execution. A short probe measures the speed of each variant on this machine; it writes nothing."""
+"""Estimate of the duration of planned actions. A short probe measures the speed of each variant on this machine. It records nothing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 WARM_ROUNDS = 3
 PROBE_SECONDS = 0.4
 PROBE_SAMPLES = 500
-SAME_RANDOMNESS: dict[str, Any] = {"seed": 0, "vary": ALL_TRAINING}  # which changes no speed
+SAME_RANDOMNESS: dict[str, Any] = {"seed": 0, "vary": ALL_TRAINING}  # the speed does not depend on these settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSpeed:
-    """Speed of a variant in training and sampling, alone on this machine."""
+    """Speed of a variant in training and sampling, without other runs on this machine."""
 
     images_per_second: float
     samples_per_second: float
@@ -50,16 +50,16 @@ class Estimate:
 
 
 class SpeedProbe:
-    """Check and speed probe of configurations. It builds networks once for both, and then discards them."""
+    """Checker and speed probe of configurations. It builds the networks once for both, and then discards them."""
 
     def __init__(self, *, probe: bool = True) -> None:
-        """Create a probe. If `probe` is false, it only checks configurations, and every speed is unknown."""
+        """Create a probe. If `probe` is false, it only checks configurations, and all speeds are unknown."""
         self._probe = probe
         self._checked: set[str] = set()
         self._found: dict[str, VariantSpeed | None] = {}
 
     def check(self, config: RunConfig) -> None:
-        """Check that a run can be built, trained and measured, once for all seeds and random streams. Raises UserError."""
+        """Check that a run can be built, trained and measured. All seeds and random streams share one check. Raises UserError."""
         key = config.model_copy(update=SAME_RANDOMNESS).canonical()
         if key in self._checked:
             return
@@ -94,7 +94,7 @@ def estimate(actions: Sequence[PlannedAction], probes: SpeedProbe) -> Estimate:
 
 
 class EvaluationCost:
-    """Duration of evaluations on one dataset, measured on real images on first use."""
+    """Duration of evaluations on one dataset. The first use measures it on real images."""
 
     def __init__(self, config: RunConfig) -> None:
         self._evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
@@ -133,7 +133,7 @@ def _seconds(action: PlannedAction, speed: VariantSpeed, cost: EvaluationCost) -
 
 
 def _train_seconds(action: PlannedAction, speed: VariantSpeed) -> float:
-    """Return the seconds of training. An interrupted run counts in full, because only its checkpoint has its progress."""
+    """Return the seconds of training. For an interrupted run, this is the whole training, because only its checkpoint has its progress."""
     budget = action.config.budget
     if budget.train_seconds is not None:
         return budget.train_seconds
@@ -148,7 +148,7 @@ def _speed_key(config: RunConfig) -> str:
 
 
 def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None:
-    """Probe the speed of a variant. If that fails, log a warning and return None. The runs of the variant record the error."""
+    """Return the speed of a variant. If the probe fails, log a warning and return None. The runs of the variant record the error."""
     try:
         with limited_threads(config.threads):
             smallest = config.model_copy(update={"budget": Budget(images=1)})  # networks that grow with the budget are fully grown
@@ -158,7 +158,7 @@ def _probe(config: RunConfig, built: Built | None = None) -> VariantSpeed | None
                 samples_per_second=_sampling_speed(work),
                 images_per_update=work.trainer.images / work.trainer.updates["g"],
             )
-    except Exception as error:  # any error of a variant; its runs record it
+    except Exception as error:  # any error of a variant, which its runs record
         log.warning("cannot measure the speed of %s, so its runs have no estimate: %s", config.variant, one_line(error))
         return None
 

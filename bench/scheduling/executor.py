@@ -16,8 +16,8 @@ def execute(
 ) -> Iterator[tuple[J, RunResult]]:
     """Execute jobs, and yield each job with its result when it ends. Once `stop()` is true, no more jobs start.
 
-    The executor reads `jobs` when a worker is free, so later jobs may depend on earlier results. None means that no job is ready, but one may
-    follow.
+    The executor reads `jobs` when a worker is free, so later jobs may depend on earlier results. An item None means that no job is
+    ready, but another job may follow.
     """
     queue: Iterator[J | None] = iter(jobs)
     if cluster.address:

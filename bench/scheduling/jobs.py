@@ -29,9 +29,9 @@ class Job(BaseModel):
     repeated: ClassVar[bool] = True  # whether the executor restarts the job if its worker dies
 
     name: str  # for the display
-    key: str  # unique in an execution: the fingerprint of a run, a run id, or a key of a reference row
+    key: str  # unique among the jobs of a command: the fingerprint of a run, a run id, or a key of a reference row
     folder: str
-    dataset: str = ""  # to measure on; the driver sends its classifier to the worker
+    dataset: str = ""  # of the evaluation. The driver sends its classifier to the worker
 
     def do(self, stop: Callable[[], bool], watch: Watch) -> RunResult:
         """Execute the job in this process."""
@@ -56,7 +56,7 @@ class Job(BaseModel):
 
     @staticmethod
     def from_json(text: str) -> Job:
-        """Return the job that `model_dump_json` of any kind of job has written."""
+        """Return the job from the JSON that `model_dump_json` of any kind of job returned."""
         module, _, name = str(json.loads(text)["class_path"]).partition(":")
         found: type[Job] = getattr(importlib.import_module(module), name)
         return found.model_validate_json(text)

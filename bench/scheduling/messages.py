@@ -83,7 +83,7 @@ class WorkerReporter:
             message = json.dumps({"progress": progress, "lines": self._lines.pop_all()})
         try:
             self._stopping = self._exchange(self._key, message) or self._stopping
-        except Exception:  # Ray raises many kinds; the driver does not answer, so the job stops
+        except Exception:  # Ray raises many kinds. The driver does not answer, so the job stops
             self._stopping = True
 
 

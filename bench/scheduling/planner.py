@@ -68,7 +68,7 @@ class RecordedRuns:
 
     @property
     def done(self) -> Run | None:
-        """Newest complete run, which is not trained again, or None."""
+        """Newest complete run, which is not retrained, or None."""
         return next((run for run in self.runs if run.data.tags.get("status") in DONE), None)
 
 
@@ -127,12 +127,12 @@ def _same_settings(run: Run, config: RunConfig) -> bool:
 
 
 def changed_versions(actions: Sequence[PlannedAction]) -> list[str]:
-    """Return a message for each change of a version that makes runs train again."""
+    """Return a message for each change of a version because of which runs are retrained."""
     lines = []
     for variant, changed in dict.fromkeys((_variant_prefix(action), action.changed) for action in actions if action.changed):
         count = sum(action.changed == changed and _variant_prefix(action) == variant for action in actions)
         lines.append(
-            f"{variant}{changed} since {pluralise(count, 'run')} of this suite: this execution trains them again, and the recorded runs stay"
+            f"{variant}{changed} since {pluralise(count, 'run')} of this suite: this command retrains them, and the recorded runs stay"
         )
     return lines
 

@@ -17,11 +17,11 @@ from bench.scheduling.estimate import Estimate
 from bench.scheduling.jobs import Job
 from bench.scheduling.scheduler import Display
 
-TRUST_SECONDS = 60.0  # of completed work; before that, the probe has more weight than the measured speed
+TRUST_SECONDS = 60.0  # of completed work. Before that, the probe has more weight than the measured speed
 
 
 class Workload:
-    """Completed and total work of an execution, in expected seconds of each job. Without a probe, all runs count the same."""
+    """Completed and total work of all jobs, as the sum of their expected seconds. Without a probe, all jobs have the same weight."""
 
     def __init__(self, jobs: Sequence[Job], workers: int, expected: Estimate) -> None:
         known = expected.seconds

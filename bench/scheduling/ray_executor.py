@@ -24,10 +24,10 @@ from bench.scheduling.messages import MessageBoard, WorkerReporter, relay
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.3
-RETRIES = 2  # of a job whose worker dies; a job that needs more memory than its node has fails each time
-ANSWER_SECONDS = 60.0  # timeout for the message board; without an answer, a worker assumes that the driver is dead, and stops
-MOST_LOST_NODES = 10  # for one job; after more, the executor assumes that the job is the cause
-_PREFIX = "GANBENCH_"  # of environment variables that workers get; MLflow's contain passwords, and each node has its own
+RETRIES = 2  # of a job whose worker dies. A job that needs more memory than its node has fails each time
+ANSWER_SECONDS = 60.0  # timeout for the message board. Without an answer, a worker assumes that the driver is dead, and stops
+MOST_LOST_NODES = 10  # for one job. After more, the executor assumes that the job is the cause
+_PREFIX = "GANBENCH_"  # of environment variables that workers get. Those of MLflow contain passwords, and each node has its own
 
 
 class WorkerDied(Exception):
@@ -129,7 +129,7 @@ class RayExecutor(Generic[J]):
             return _task_result(self._ray, reference, job)
         except Cancelled:
             return None
-        except UserError as error:  # the job cannot start; running jobs continue
+        except UserError as error:  # the job cannot start, and running jobs continue
             self._user_error = self._user_error or error
             self._closed = True
             if self._running:

@@ -49,7 +49,7 @@ class FinishedRun:
     dataset: str
     seed: int
     before: float  # the recorded headline metric
-    config: RunConfig | None  # None if its artifact is missing or damaged; the execution reports it
+    config: RunConfig | None  # None if its artifact is missing or damaged, which the run's job reports
 
     @property
     def evaluation(self) -> Evaluation:
@@ -82,7 +82,7 @@ class RescoreResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a run or a reference row could not be measured."""
+        """True if a run or a reference row could not be measured."""
         return any(result.status != "finished" for result in (*self.rows, *(result for _, result in self.runs)))
 
 

@@ -36,29 +36,29 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
-    """Results of the runs of an execution."""
+    """Results of one call of `run_suite`."""
 
     results: tuple[RunResult, ...] = ()
     skipped: int = 0
-    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process has finished during the execution
+    recorded: tuple[RunResult, ...] = ()  # skipped runs that another process has finished since the plan
     busy: tuple[RunResult, ...] = ()  # runs that another process trains, named in the reason
     interrupted: bool = False
     actions: tuple[PlannedAction, ...] = field(default=(), repr=False)
 
     def count(self, status: str) -> int:
-        """Return the number of runs of this execution that ended with a status."""
+        """Return the number of these runs with a final status."""
         return sum(result.status == status for result in self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPlan:
-    """Predicted actions of an execution, and an estimate of its duration."""
+    """Predicted actions for planned runs, and an estimate of their duration."""
 
     actions: tuple[PlannedAction, ...]
     estimate: Estimate
     workers: int
     cluster: Cluster = HERE
-    auto: Mapping[str, Choice] = field(default_factory=dict)  # choices for `auto`, by kind of device; empty if no run uses it
+    auto: Mapping[str, Choice] = field(default_factory=dict)  # choices for `auto`, by kind of device. Empty if no run uses it
 
     @property
     def todo(self) -> list[PlannedAction]:
@@ -70,9 +70,9 @@ def plan_execution(
     suite: Suite, planned: Sequence[PlannedRun], *, uri: str, folder: Path, workers: int | None, cluster: Cluster = HERE,
     extend: bool = False, probe: bool = True, deliver: bool = False,
 ) -> ExecutionPlan:  # fmt: skip
-    """Predict the actions of an execution and, with a probe of each variant, estimate its duration.
+    """Predict the actions for the runs of a suite and, with a probe of each variant, estimate their duration.
 
-    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not trained again.
+    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not retrained.
 
     Raises UserError if the store, the folder, the data, a configuration or the cluster cannot be used.
     """
@@ -149,10 +149,10 @@ def run_suite(
 
 
 class Display:
-    """Base class of displays of an execution, which shows nothing."""
+    """Base class of progress displays. It shows nothing."""
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
-        """Show the start of the execution, before the first job."""
+        """Start the display, before the first job."""
 
     def update(self, job: Job, progress: RunProgress) -> None:
         """Show the progress of a job."""
@@ -162,7 +162,7 @@ class Display:
 
 
 class JobQueue:
-    """Queue of jobs. It queues a run that another process trains again at the end, where the job waits for that process."""
+    """Queue of jobs. If another process trains a run, the job of that run moves to the end of the queue, where it waits for that process."""
 
     def __init__(self, jobs: Sequence[Job], *, wait: bool) -> None:
         self.jobs = jobs
@@ -247,6 +247,6 @@ def _parent_tags(suite: Suite) -> dict[str, str]:
 
 
 def commit_tag() -> str:
-    """Return the commit of this code, and whether the code has changed since, for a tag of an execution."""
+    """Return the commit of this code, and whether the code has changed since, for a tag of a parent run."""
     commit, dirty = source_commit()
     return f"{commit or 'unknown'}{' (changed)' if dirty else ''}"

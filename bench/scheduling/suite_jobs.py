@@ -52,7 +52,7 @@ class RunJob(Job):
             with store_errors(context.uri):
                 deliver_dead_run(Path(context.folder) / self.key, context.uri)
                 run_id = self._close("failed", reason)
-        except (UserError, RunLocked) as error:  # the next execution finds the dead process, or another process holds the lock
+        except (UserError, RunLocked) as error:  # the next command finds the dead process, or another process holds the lock
             log.warning("cannot record that %s failed: %s", self.name, error)
         return RunResult(run_id=run_id, variant=config.variant, dataset=config.dataset, seed=config.seed, status="failed", reason=reason)
 

@@ -30,7 +30,7 @@ class ArtifactStoreError(UserError):
 
 
 class DamagedArtifact(UserError):
-    """Error that an artifact can be read, but is not in its format."""
+    """Error of an artifact that can be read, but is not in its format."""
 
 
 class Artifacts:

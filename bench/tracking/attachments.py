@@ -1,4 +1,4 @@
-"""Upload of a report to MLflow, to the parent run of its execution."""
+"""Upload of a report to MLflow, to the newest parent run of its suite."""
 
 from __future__ import annotations
 

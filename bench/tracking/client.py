@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
-DONE = results.COMPLETE  # statuses of runs that are not trained again
+DONE = results.COMPLETE  # statuses of runs that are not retrained
 
 
 def owner() -> str:
@@ -110,7 +110,7 @@ class Lookup:
         return self._runs("phase", phase)
 
     def newest_parent(self, study: str = "") -> str:
-        """Return the id of the newest parent run of an execution or, if given, of a study. It is empty if no parent run exists."""
+        """Return the id of the newest parent run of the experiment or, if given, of a study. It is empty if no parent run exists."""
         query = "tags.kind = 'parent'" + (f" and tags.study = '{study}'" if study else "")
         client = self._client_if_any
         found = first_run(client, self._experiment_id, query, order=NEWEST) if client else None
@@ -167,12 +167,12 @@ class Tracker(Lookup):
         log.warning("restored the experiment %r, which was deleted in MLflow: it contains the reference rows of all suites", REFERENCES)
 
     def start_parent(self, name: str, tags: Mapping[str, str]) -> str:
-        """Create the parent run of an execution, and return its id. If the store does not answer, log a warning and return ""."""
+        """Create a parent run, and return its id. If the store does not answer, log a warning and return ""."""
         try:
             with store_errors(self.uri), store.short_timeout():
                 run = self.client.create_run(self._experiment_id, run_name=name, tags={"kind": "parent", **tags})
         except UserError as error:
-            log.warning("%s: this execution is not recorded", error)
+            log.warning("%s: the parent run of this command is not recorded", error)
             return ""
         return str(run.info.run_id)
 
@@ -223,7 +223,7 @@ class Tracker(Lookup):
                 self.client.set_tag(run_id, "status", status, synchronous=True)
                 self.client.set_terminated(run_id, MLFLOW_STATUS.get(status, "FINISHED"))
         except UserError as error:
-            log.warning("cannot set the status of this execution to %s: %s", status, error)
+            log.warning("cannot set the status of the parent run to %s: %s", status, error)
 
     def start_run(
         self, name: str, tags: Mapping[str, str], params: Mapping[str, Any], *, parent: str | None = None, folder: Path | None = None,

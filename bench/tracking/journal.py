@@ -158,7 +158,7 @@ class RunJournal(BaseModel):
         self.try_flush_to_disk()
 
     def try_flush_to_disk(self) -> None:
-        """Write the artifacts in memory to disk. After an OSError they stay in memory; the first such error is logged."""
+        """Write the artifacts in memory to disk. After an OSError they stay in memory. The first such error is logged."""
         try:
             for path in list(self._memory) if self.folder else ():
                 file = self._artifact_path(path)
@@ -225,7 +225,7 @@ class RunJournal(BaseModel):
         self._refused.append(write)
 
     def save(self) -> None:
-        """Save the journal of an ended run. Raises OSError; then the journal stays in memory."""
+        """Save the journal of an ended run. After an OSError, which it raises, the journal stays in memory."""
         try:
             self.flush_to_disk()
             state = self.state_dict()

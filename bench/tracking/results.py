@@ -3,8 +3,8 @@
 `Results.runs` has one row for each run and each reference row (`kind == "reference"`). Its columns are:
 
 - `RUN_COLUMNS`;
-- each metric that any run has. The key of its card is the name, e.g. "quality/fid_classifier". A run without the metric has NaN. "best/" and the
-  key name the same metric of the best checkpoint, and the key and "_se" name its standard error;
+- each metric that any run has. The key of its card is the name, e.g. "quality/fid_classifier". A run without the metric has NaN. The column
+  "best/<key>" has the same metric of the best checkpoint, and "<key>_se" has its standard error;
 - `param:<path>` for each configuration path, as text, e.g. "param:recipe.lr_g".
 
 Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.cards.recorded`).
@@ -56,14 +56,14 @@ RUN_COLUMNS: dict[str, str] = {
     "overrides": "str",
     "claims": "str",
     "device": "str",
-    "results_version": "str",  # versions of the harness and of the variant, as text; empty in older runs
+    "results_version": "str",  # versions of the harness and of the variant, as text. Empty in older runs
     "variant_version": "str",
-    "variant_source": "str",  # hash of the code of variants, networks and losses given as module:OBJECT; empty if all are registered
+    "variant_source": "str",  # hash of the code of variants, networks and losses given as module:OBJECT. Empty if all are registered
     "extends": "str",  # id of the run that this one extends
     "lineage": "str",  # hash of everything but the length: equal for runs that can extend each other
-    "headline": "str",  # key of the metric that ranks runs on this data; in older runs empty, which means quality/fid_classifier
-    "best_metric": "str",  # key of the metric that chose the best checkpoint, if it is not the headline; empty otherwise
-    "study": "str",  # the study that the run belongs to; this and the next three are empty outside studies
+    "headline": "str",  # key of the metric that ranks runs on this data. In older runs empty, which means quality/fid_classifier
+    "best_metric": "str",  # key of the metric that chose the best checkpoint, if it is not the headline. Empty otherwise
+    "study": "str",  # the study that the run belongs to. This and the next three are empty outside studies
     "phase": "str",  # search: a trial on the seeds of the search | final: a recipe on seeds that no trial uses
     "trial": "str",  # number of the trial that has its settings
     "recipe": "str",  # of a final run: tuned (of the best trial) | default (of the variant) | both (they are the same) | superseded
@@ -108,7 +108,7 @@ class Results:
     curves: pd.DataFrame
     protocols: pd.DataFrame
     artifacts: Artifacts
-    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name; empty if runs are selected by id
+    studies: tuple[Mapping[str, Any], ...] = ()  # `STUDY` of each study, by name. Empty if runs are selected by id
 
     def artifact(self, run_id: str, path: str) -> Path | None:
         """Return the local file of an artifact, or None if it is missing. A downloaded file is deleted with these results."""
@@ -130,8 +130,8 @@ class Results:
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Return the runs of experiments (suites), with their reference rows. A glob selects all suites that it matches. No name selects all.
 
-    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails, if an experiment
-    or run is unknown, or if a run is in none of the experiments.
+    `run_ids` selects runs by their ids, or by the first digits of their ids. Raises UserError if the store is missing or fails. It is also
+    raised for an unknown experiment or run, and for a run in none of the experiments.
     """
     from bench.tracking.store import connect, redacted
 
@@ -235,7 +235,7 @@ def _runs_by_id(client: Any, run_ids: Sequence[str], experiments: Sequence[str])
     for run_id, run in runs.items():
         kind = run.data.tags.get("kind", "")
         if kind != "run":
-            words = {"parent": "is the parent of an execution", "reference": "is a reference row"}.get(kind, "is not a run of ganbench")
+            words = {"parent": "is a parent run", "reference": "is a reference row"}.get(kind, "is not a run of ganbench")
             raise UserError(f"the run {run_id} {words}; give the id of a training run")
         if experiments and run.info.experiment_id not in inside:
             raise UserError(

@@ -22,7 +22,7 @@ FLUSH_SECONDS = 10.0
 
 
 class RunLog:
-    """Log of one run. If its journal has a folder, the run continues when the store does not answer. Otherwise, it raises UserError then."""
+    """Log of one run. If its journal has a folder, the run continues when the store does not answer. Without a folder, the log raises UserError."""
 
     def __init__(self, client: MlflowClient, journal: RunJournal, *, resumed: bool = False, check: Callable[[], None] = free) -> None:
         """Create the log of a run. If `resumed`, the store has the writes that the journal counts as acknowledged. `check` runs before each write."""

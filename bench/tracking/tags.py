@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 FINGERPRINT = re.compile("[0-9a-f]{16}")
-RUN_ID = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # safe as the name of a folder; MLflow's own are 32 hexadecimal digits
+RUN_ID = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # safe as the name of a folder. MLflow's own ids are 32 hexadecimal digits
 _SEED = re.compile("[0-9]{1,10}")
 
 

@@ -9,7 +9,7 @@ from bench.core import random_streams
 from bench.core.errors import UserError
 from bench.core.spec import Batch, Examples, to_unit_range
 
-RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take; the networks need the rest
+RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take. The networks need the rest
 
 
 class BatchLoader:

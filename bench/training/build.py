@@ -1,4 +1,4 @@
-"""Build the networks (with first weights) and the objective of a configuration, and check that they fit the data and each other."""
+"""Build the networks (with initial weights) and the objective of a configuration, and check that they fit the data and each other."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def budget_images(config: RunConfig, objective: Objective) -> int | None:
 
 
 def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
-    """Return the variant's networks and objective. The run's random stream gives the first weights."""
+    """Return the variant's networks and objective. The initial weights come from the random stream `init` of the run."""
     variant = VARIANTS.get(config.variant)
     _check_labels(variant, config, data)
     with random_streams.seeded(config.seed_of(random_streams.INIT), random_streams.INIT):
         networks = _built(variant, config, data)
-        initialise(networks, config.recipe)  # first, because the memory order decides which weight gets which random number
+        initialise(networks, config.recipe)  # first, because the memory order determines the random number of each weight
         if config.memory_format == "channels_last":
             _put_channels_last(networks)
         objective = variant.objective(config.recipe)
@@ -68,9 +68,9 @@ def _built(variant: Variant, config: RunConfig, data: DataShape) -> Networks:
 
 
 class _WithinMemory(TorchDispatchMode):
-    """Context manager that raises a UserError before networks fill this machine's memory: a system may end the process instead.
+    """Context manager that raises a UserError before networks fill this machine's memory. Without it, the system may kill the process.
 
-    It adds up the numbers that torch allocates by size (`empty`, `randn`, ...): parameters, and the few buffers.
+    It adds up the numbers that torch allocates by size (`empty`, `randn`, ...), which are parameters and a few buffers.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -92,7 +92,7 @@ class _WithinMemory(TorchDispatchMode):
 
 
 def initialise(networks: Networks, recipe: Recipe) -> None:
-    """Draw first weights by the recipe's scheme. `default` does not change torch's first weights."""
+    """Draw initial weights by the recipe's scheme. `default` does not change torch's initial weights."""
     for module in networks.modules():
         if recipe.init == "dcgan":
             _dcgan_init(module)

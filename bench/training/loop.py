@@ -1,4 +1,4 @@
-"""The training loop. It calls no trackers, metrics, searches or progress bars: these consume what `train()` yields.
+"""The training loop. It calls no trackers, metrics, searches or progress bars. These consume what `train()` yields.
 
 A mark (evaluation point) is a position in training, in the unit of the budget, at which `train()` yields. The caller logs and evaluates at marks.
 """
@@ -63,8 +63,8 @@ class Means:
 class Trainer:
     """Trainer of networks by an objective. It runs rounds and owns the complete training state.
 
-    The networks are valid for sampling only between rounds. `images` is the number of real images shown to the first player. `seed` decides
-    all draws, and `data_seed` (default: the same) the order of the data.
+    The networks are valid for sampling only between rounds. `images` is the number of real images shown to the first player. `data_seed`
+    (default: `seed`) determines the order of the data, and `seed` determines all other random numbers.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Trainer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Context manager for rounds: it starts the training clock and activates the run's random streams. At any exit it stops and restores them."""
+        """Context manager that runs the training clock and activates the run's random streams. On exit, it stops and restores them."""
         self._started = started = time.perf_counter()
         try:
             with self._global.active(), float32_products(tf32=self.networks.tf32):
@@ -254,7 +254,7 @@ def _lay_out(optimiser: torch.optim.Optimizer) -> None:
 
 
 def never() -> bool:
-    """Return False: training never pauses."""
+    """Return False, so that training never pauses."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""Section on the spread between runs by its origin: first weights, order of the data and noise."""
+"""Section on the spread between runs by its origin: initial weights, order of the data and noise."""
 
 from __future__ import annotations
 

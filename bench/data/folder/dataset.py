@@ -116,7 +116,7 @@ class Look(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     stamp: str
     size: int  # of all images if they are square, small and of one size; else 0
-    odd: str  # name and size of an image that does not fit; empty if all images fit
+    odd: str  # name and size of an image that does not fit, or empty
     channels: int  # 1 if all images are grey, else 3
 
 

@@ -65,7 +65,7 @@ class Listing:
         return _split(self, share)
 
     def read_again(self) -> Listing:
-        """Scan the folder again in the same way."""
+        """Scan the folder again with the same options, and return the new listing."""
         return scan(self.root, all_classes=self.all_classes, given_splits=self.splits is not None)
 
     def is_current(self) -> bool:
@@ -95,7 +95,7 @@ _last: dict[tuple[Path, bool, bool], Listing] = {}
 
 
 def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
-    """Return the listing of a folder. It is cached until the folder changes, because a run asks for its dataset many times."""
+    """Return the listing of a folder. It is cached until the folder changes, because a run looks up its dataset many times."""
     key = (root, all_classes, all_classes and given_splits)
     known = _last.get(key)
     if known is not None and known.is_current():
@@ -109,7 +109,8 @@ def listing(root: Path, *, all_classes: bool = False, given_splits: bool = False
 def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -> Listing:
     """Read a folder: images, class folders of images, or a training and a test folder of either. Raises a UserError for other layouts.
 
-    With `all_classes`, folders are classes whatever their names: those inside the splits with `given_splits`, else those at the top.
+    With `all_classes`, all folders are classes, whatever their names. These are the folders in the splits with `given_splits`, else those at
+    the top.
     """
     check_folder(root)
     reader = _Reader(root, all_classes=all_classes)

@@ -32,7 +32,7 @@ class Header:
 
 
 class _PillowLimitLifted:
-    """Context manager that lifts Pillow's limit on pixels, which is global to the process, while any thread is inside."""
+    """Context manager that lifts Pillow's limit on pixels, which is global to the process, while any thread is in the block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -61,9 +61,9 @@ def split_names(folders: Sequence[str]) -> list[SplitName]:
 
 
 def find_splits(root: Path, folders: Sequence[str]) -> Splits | None:
-    """Return the splits if a root has one training and one test folder and no others, or None if no folder has a name of a split.
+    """Return the splits if a root has exactly one training and one test folder. Return None if no folder has the name of a split.
 
-    Raises a UserError for other names of splits: as classes they put test images among the training images.
+    Raises a UserError for other names of splits, because as classes they would put test images among the training images.
     """
     found = split_names(folders)
     if not found:

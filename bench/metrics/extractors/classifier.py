@@ -38,8 +38,8 @@ class ConvBlock(nn.Module):
 class Classifier(nn.Module):
     """Small convolutional classifier. Its features are the last hidden layer, minus `center` and divided by the number `scale`.
 
-    Over the training images, the features have mean 0 and, on average, variance 1. One number for all features prevents that a
-    rarely active feature dominates the others.
+    Over the training images, the features have mean 0 and, on average, variance 1. One number for all features prevents a rarely
+    active feature from dominating the others.
     """
 
     center: Tensor
@@ -83,7 +83,7 @@ class ExtractorCard(BaseModel):
     where: str = ""  # the kind of machine, for a classifier that a user's machine trained
 
     def network(self) -> Classifier:
-        """Return the classifier of this card with random weights."""
+        """Return the classifier of this card with initial weights."""
         return Classifier(shape=self.shape, widths=self.widths, dims=self.dims, classes=self.classes)
 
 

@@ -174,7 +174,9 @@ def _network(path: Path, stamp: tuple[int, int]) -> Any:
     try:
         return network_with(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch and its unpickler raise many error types
-        raise UserError(f"the Inception weights {one_line(str(path))!r} cannot be loaded: {one_line(error, most=120)}") from error
+        raise UserError(
+            f"the Inception weights {one_line(str(path))!r} cannot be loaded: {one_line(error, most=120)}; download them again"
+        ) from error
 
 
 def network_with(state: dict[str, Tensor]) -> Any:

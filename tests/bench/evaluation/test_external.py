@@ -80,7 +80,7 @@ def test_infinity_is_null_with_its_reason(tmp_path: Path, monkeypatch: pytest.Mo
     output = measure(saved(tmp_path / "x.npz", train()), "digits").as_json()
     assert output["metrics"]["modes/class_kl"] is None
     assert output["reasons"].keys() == {"modes/class_kl"} | UNKNOWN
-    assert output["reasons"]["modes/class_kl"] == "the value is inf, and the metric does not say why"
+    assert output["reasons"]["modes/class_kl"] == "the value is inf, and the metric gives no reason"
     assert "modes/class_kl_se" not in output["metrics"]
 
 

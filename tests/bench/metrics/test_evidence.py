@@ -119,7 +119,7 @@ def test_no_number_has_its_reason(tables: None) -> None:
     assert measurement.reasons.keys() == {"quality/brightness"} | UNKNOWN
     assert measurement.reasons["quality/brightness"] == "it is too dark"
     METRICS["quality/brightness"] = lambda evidence: math.nan
-    assert "does not say why" in digits().full(images()).reasons["quality/brightness"]
+    assert "gives no reason" in digits().full(images()).reasons["quality/brightness"]
 
 
 def test_a_metric_that_fails_costs_only_itself(tables: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -200,7 +200,7 @@ def test_a_reason_belongs_to_the_metric_that_gave_it(tables: None) -> None:
     metric(BRIGHTNESS)(lambda evidence: evidence.value("modes/collapse") + 1)
     measurement = digits().full(torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
     assert "not judged" in measurement.reasons["modes/collapse"]
-    assert "does not say why" in measurement.reasons["quality/brightness"]
+    assert "gives no reason" in measurement.reasons["quality/brightness"]
 
 
 def test_metrics_that_wait_for_each_other_end(tables: None) -> None:

@@ -153,4 +153,4 @@ def test_a_store_for_one_machine_is_refused_on_several(monkeypatch: pytest.Monke
 def test_a_folder_that_is_not_shared_is_logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     set_reports(monkeypatch, {}, {"host": "b", "shared": False})
     check_nodes(Cluster(address="auto"), tmp_path)
-    assert f"b does not see {tmp_path}, so its runs restart if that node is lost" in caplog.text
+    assert f"b has no access to {tmp_path}, so its runs restart if that node is lost" in caplog.text

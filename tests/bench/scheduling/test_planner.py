@@ -19,7 +19,7 @@ from bench.scheduling.suite import Entry, plan
 from bench.tracking.client import Lookup
 from bench.tracking.results import load
 
-STAY = "this execution trains them again, and the recorded runs stay"
+STAY = "this command retrains them, and the recorded runs stay"
 SUITE = ("suite", "smoke", "--only", "dcgan", "--seeds", "1", "--workers", "1", "--set", "budget.images=640", "--set", "recipe.width=8")
 Command = Callable[..., tuple[int, str, str]]
 

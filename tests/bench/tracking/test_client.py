@@ -160,8 +160,8 @@ def test_an_execution_continues_without_its_own_record(uri: str, monkeypatch: py
     monkeypatch.setattr(tracker.client, "create_run", away)
     assert tracker.start_parent("another", {}) == ""
     ended, started = [record.getMessage() for record in caplog.records]
-    assert ended.startswith("cannot set the status of this execution to finished: ")
-    assert started.endswith("this execution is not recorded")
+    assert ended.startswith("cannot set the status of the parent run to finished: ")
+    assert started.endswith("the parent run of this command is not recorded")
 
 
 def test_other_errors_in_creating_an_experiment_are_raised(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

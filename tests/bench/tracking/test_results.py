@@ -120,7 +120,7 @@ def test_a_deleted_run_is_not_loaded(uri: str) -> None:
 def test_parents_and_reference_rows_are_not_training_runs(uri: str) -> None:
     parent = Tracker(uri, "one").start_parent("p", {})
     reference = record(uri, REFERENCES, kind="reference", variant="real")
-    with pytest.raises(UserError, match=f"the run {parent} is the parent of an execution; give the id of a training run"):
+    with pytest.raises(UserError, match=f"the run {parent} is a parent run; give the id of a training run"):
         load(uri, run_ids=(parent,))
     with pytest.raises(UserError, match=f"the run {reference} is a reference row; give the id of a training run"):
         load(uri, run_ids=(reference[:10],))

@@ -111,7 +111,7 @@ def test_a_damaged_one_is_trained_again_with_a_warning(
     assert trained(PATTERNS).weights_hash == first
     assert trained(PATTERNS).weights_hash == first
     assert len(trainings) == 2
-    assert [record.message.count("training it again") for record in caplog.records if record.levelname == "WARNING"] == [1]
+    assert [record.message.count("retraining the classifier") for record in caplog.records if record.levelname == "WARNING"] == [1]
 
 
 def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, trainings: list[str]) -> None:
@@ -136,7 +136,7 @@ def test_a_class_without_a_test_image_is_logged(caplog: pytest.LogCaptureFixture
 
 def test_a_poor_classifier_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert trained(Labelled(learnable=False)).card.accuracy < 0.6
-    assert "its features say little" in caplog.text
+    assert "its features are not informative" in caplog.text
 
 
 def test_a_good_one_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
