@@ -1,4 +1,4 @@
-"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given stream."""
+"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given random stream."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class AdversarialObjective(Objective):
         return {}
 
     def discriminator_input(self, data: Tensor, step: Step) -> Tensor:
-        """Return data as the discriminator sees it, with the recipe's instance noise and augmentation."""
+        """Return the discriminator's input: data with the recipe's instance noise and augmentation."""
         recipe = self.recipe
         if recipe.instance_noise:
             share = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
@@ -274,7 +274,7 @@ class AdversarialObjective(Objective):
 
 
 def gan(networks: Networks) -> GanNetworks:
-    """Return the networks with the type of a GAN. `Objective.check` checks it earlier, with a message for users."""
+    """Return the networks with the type of a GAN. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, GanNetworks):
         raise TypeError(f"not GAN networks: {type(networks).__name__}")
     return networks

@@ -18,7 +18,7 @@ PUBLISHED_WIDTH = 768  # at every size, for CIFAR-10
 BLOCKS = 1  # at each size; two as published
 EXPANSION = 2  # of the channels within a block
 GROUP = 16  # channels of a group of its 3 x 3 convolution
-DEPTH = 3  # convolutions of a block: m in the scale of the first weights
+DEPTH = 3  # convolutions of a block: m in the scale of the initial weights
 SLOPE = 0.2
 GAIN = math.sqrt(2.0 / (1.0 + SLOPE**2))
 
@@ -33,7 +33,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 
 def initialised(layer: Layer, gain: float) -> Layer:
-    """Draw the first weights of a layer from N(0, gain² / fan-in), and return the layer."""
+    """Draw the initial weights of a layer from N(0, gain² / fan-in), and return the layer."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

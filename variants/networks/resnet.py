@@ -24,7 +24,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 
 def convolution(inputs: int, outputs: int, size: int, *, bias: bool = True) -> Conv2d:
-    """Return a convolution that keeps the size, with Glorot's first weights.
+    """Return a convolution that keeps the size, with Glorot's initial weights.
 
     As in the authors' code, their gain is 2 ** .5 on branches and 1 on shortcuts.
     """

@@ -152,7 +152,7 @@ class StyleGenerator(nn.Module):
         return image
 
     def _styles(self, vectors: Tensor, extra: Mapping[str, Tensor]) -> list[Tensor]:
-        """Return a style [N, style] for each input: from the first latent before the crossover, and from the second latent after it."""
+        """Return a style [N, style] for each input. It is of the first latent before the crossover, and of the second latent after it."""
         first: Tensor = self.mapping(vectors)
         if "second" not in extra:
             return [first] * self.styles

@@ -32,4 +32,4 @@ def test_what_is_drawn_is_the_data(found: dict[str, SpreadShares]) -> None:
 
 
 def test_the_words_have_every_share(found: dict[str, SpreadShares]) -> None:
-    assert alt(found).startswith("a: first weights 67 %, order of the data 17 %, noise 17 %; b")
+    assert alt(found).startswith("a: initial weights 67 %, order of the data 17 %, noise 17 %; b")
