@@ -205,7 +205,7 @@ def _best(arm: Arm, trial: FrozenTrial) -> BestRecord:
 
 
 def settings_of_trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    """Return the settings of a trial that differ from the variant's configuration. Empty for the default."""
+    """Return the settings of a trial that differ from the variant's configuration. The default has none."""
     return {} if trial.user_attrs.get(DEFAULT) else arm.settings(params(arm, trial))
 
 
