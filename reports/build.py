@@ -47,7 +47,7 @@ OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.T
 def build(results: Results, *, title: str, small: bool = False) -> Document:
     """Return the report on some results. A small report shows few samples.
 
-    A section without data is left out and named. Results without any run are a UserError."""
+    The report omits a section without data and names it. Raise a UserError for results without any run."""
     prepared = view(results, small=small)
     built = [(name, section(prepared)) for name, section in SECTIONS]
     return Document(

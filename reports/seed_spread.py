@@ -1,6 +1,6 @@
-"""Spread between runs by its origin: the shares of first weights, order of the data and noise in the variance of a metric.
+"""Spread between runs by its origin: the shares of initial weights, order of the data and noise in the variance of a metric.
 
-Dufour, Efros, Perez 2026 (arXiv 2606.20536) ask where the differences between training seeds come from. Runs in which one random stream
+Dufour, Efros, Perez 2026 (arXiv 2606.20536) study the origin of the differences between training seeds. Runs in which one random stream
 follows the seed, and the others are fixed, give the variance that this stream causes. It is conditional on the fixed streams, and it
 includes the sampling noise of the evaluation, whose latents always follow the seed.
 """
@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 
 from reports.stats import ALPHA, MIN_SEEDS, Interval, constant, moments
 
-STREAMS = {"init": "first weights", "data": "order of the data", "noise": "noise"}  # as in a run's parameter `vary`
+STREAMS = {"init": "initial weights", "data": "order of the data", "noise": "noise"}  # as in a run's parameter `vary`
 ALL = ",".join(STREAMS)
 DRAWS = 100_000
 
@@ -31,14 +31,14 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class SpreadShares:
-    """The share of each stream. `p_equal` is the p of equal variances."""
+    """Record of the share of each stream. `p_equal` is the p of equal variances."""
 
     shares: dict[str, Share]
     p_equal: float
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Return the standard deviation; None below `MIN_SEEDS` values."""
+    """Return the standard deviation, or None below `MIN_SEEDS` values."""
     return math.sqrt(moments(values)[1]) if len(values) >= MIN_SEEDS else None
 
 

@@ -38,7 +38,7 @@ class DotScale:
 
 
 def scale_of(values: Iterable[float]) -> DotScale | None:
-    """Return a scale of all finite values; None without any."""
+    """Return a scale of all finite values, or None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None

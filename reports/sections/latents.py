@@ -27,7 +27,7 @@ OTHER = "The same latents with one part of them varied over its range: {name}."
 
 
 def build(view: View) -> Section | None:
-    """Return a gallery for each kind of picture; None if no run recorded any."""
+    """Return a gallery for each kind of picture, or None if no run recorded any."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="latents", title=TITLE, blocks=blocks) if blocks else None
 

@@ -24,7 +24,7 @@ SHORT = 12  # digits of a hash in a table
 
 
 def build(view: View) -> Section | None:
-    """Return evaluation protocols, environments and runs; None without any run."""
+    """Return evaluation protocols, environments and runs, or None without any run."""
     if not view.cohorts:
         return None
     blocks = [*_protocols(view), *_environment(view), *_runs(view)]
@@ -72,7 +72,7 @@ def _environment(view: View) -> list[Block]:
 
 
 def _words(value: Any) -> str:
-    """Return a fact as text; a dash for a missing one, a list, or a number that is not finite."""
+    """Return a fact as text, or a dash for a missing one, a list, or a number that is not finite."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -109,7 +109,7 @@ def _runs(view: View) -> list[Block]:
 
 
 def _extends(run: pd.Series) -> str:
-    """Return the run that this one extends, in words; empty if it extends none."""
+    """Return the run that this one extends, in words. It is empty if it extends none."""
     before = text(run["extends"])
     return f"extends {before[:SHORT]}" if before else ""
 
