@@ -3,7 +3,7 @@
     python docs/deploy/load.py --server /srv/ganbench --like mlflow.db --suite quick --runs 64 --seconds 40
 
 Each writer is a process that calls the code of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It logs the data of a finished run
-of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. Nothing is trained.
+of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. It trains nothing.
 `serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. The script prints JSON.
 """
 
@@ -45,7 +45,7 @@ class Shape:
 
     @property
     def points(self) -> int:
-        """Number of points that the store gets. Values that are not finite are no points."""
+        """Number of finite values, which are the points that the store gets."""
         return sum(len(values) for _, values in self.marks)
 
 
@@ -88,7 +88,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
-            if time.monotonic() - sent > FLUSH_SECONDS:  # a run also sends after a checkpoint
+            if time.monotonic() - sent > FLUSH_SECONDS:  # a run also sends points after a checkpoint
                 log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
