@@ -3,7 +3,7 @@
 The test of a pair depends only on that pair, the metric's card and the reference rows. A failed run has no value, so the test of
 "A is better than B" assigns values to failed runs:
 
-- The failed runs of B have the value of its worst finished run, with the degrees of freedom of the finished runs, or the worst level.
+- The failed runs of B have the value of its worst finished run (with the degrees of freedom of the finished runs), or the worst level.
   The test uses the smaller p. So the spread that a failure adds does not protect B.
 - Each failed run of A has the best or the worst level. The test uses the largest p (`least_favourable`), with Bonferroni's correction.
   So A cannot win by a failure, whatever value between the levels the failed run would have had.

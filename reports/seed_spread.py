@@ -45,7 +45,7 @@ def spread(values: Sequence[float]) -> float | None:
 def spread_shares(values: Mapping[str, Sequence[float]]) -> SpreadShares | None:
     """Return the shares of independent streams, each with the values of its runs. None below `MIN_SEEDS` values, or without any spread.
 
-    The interval is a generalised confidence interval (Weerahandi 1993, JASA 88): for normal values, the variance of a stream is
+    The interval is a generalised confidence interval (Weerahandi 1993, JASA 88). For normal values, the variance of a stream is
     distributed as s² (n - 1) / chi² with n - 1 degrees of freedom. The test of equal variances is Bartlett's (1937, Proc. R. Soc. A 160).
     """
     if min(map(len, values.values())) < MIN_SEEDS:

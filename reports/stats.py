@@ -1,4 +1,4 @@
-"""Statistics of few training seeds. The unit of replication is the training seed; `reports.comparisons` compares entries.
+"""Statistics of few training seeds. The unit of replication is the training seed. `reports.comparisons` compares entries.
 
 A failed run is infinitely bad in medians. Below `MIN_SEEDS` seeds there is neither an interval nor a test, because
 2 seeds cannot estimate the spread between seeds.

@@ -23,7 +23,7 @@ TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trial
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDimension:
-    """Record of one searched setting. `variants` is a glob of the variants that have it; `also` lists further paths with the same value."""
+    """Record of one searched setting. `variants` is a glob of the variants that have it. `also` lists further paths with the same value."""
 
     path: str
     kind: DimensionKind
@@ -116,7 +116,7 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchedStudy:
-    """Record of a study of some variants over one space. It has one or two objectives; the first one ranks the trials."""
+    """Record of a study of some variants over one space. It has one or two objectives. The first one ranks the trials."""
 
     tag: str  # its name as its runs record it
     objectives: tuple[Card, ...]

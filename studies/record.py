@@ -1,6 +1,6 @@
 """Record a study in MLflow: one parent run with the scores of trials as metrics and the artifact `study.json`.
 
-A resumed study uses the same parent. Reports read only `study.json`; `bench.tracking.study_record` defines its fields.
+A resumed study uses the same parent. Reports read only `study.json`. `bench.tracking.study_record` defines its fields.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Each writer is a process that calls the code of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It logs the data of a finished run
 of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. It trains nothing.
-`serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. The script prints JSON.
+`serve.sh` must have started the server on this machine. The password of admin comes from its `secrets`. The script prints JSON.
 """
 
 from __future__ import annotations

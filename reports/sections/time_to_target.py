@@ -27,7 +27,7 @@ NEVER = "not reached"
 
 @dataclass(frozen=True, kw_only=True)
 class TargetTimes:
-    """Record of the images and seconds at which the runs of an entry first reach the target; infinity for a run that never reaches it."""
+    """Record of the images and seconds at which the runs of an entry first reach the target, or infinity for a run that never reaches it."""
 
     images: tuple[float, ...]
     seconds: tuple[float, ...]
