@@ -175,5 +175,5 @@ def fresh_fakes(nets: AutoencoderGanNetworks, n: int, step: Step) -> Tensor:
 def autoencoder_gan(networks: Networks) -> AutoencoderGanNetworks:
     """Return the networks with the type of a GAN with an autoencoder. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, AutoencoderGanNetworks):
-        raise TypeError(f"not a GAN with an autoencoder: {type(networks).__name__}")
+        raise TypeError(f"expected AutoencoderGanNetworks, got {type(networks).__name__}; build the networks with `build_autoencoder_gan`")
     return networks

@@ -110,7 +110,7 @@ class DiffusionObjective(Objective):
         It is a mean over the elements of an example.
         """
         if not isinstance(networks, DiffusionNetworks):
-            raise TypeError(f"not networks of diffusion: {type(networks).__name__}")
+            raise TypeError(f"expected DiffusionNetworks, got {type(networks).__name__}; build the networks with `build_ddpm`")
         device = batch.data.device
         times = torch.randint(1, self.times + 1, (len(batch),), generator=step.noise, device=device)
         noise = torch.randn(batch.data.shape, generator=step.noise, device=device)

@@ -276,5 +276,5 @@ class AdversarialObjective(Objective):
 def gan(networks: Networks) -> GanNetworks:
     """Return the networks with the type of a GAN. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, GanNetworks):
-        raise TypeError(f"not GAN networks: {type(networks).__name__}")
+        raise TypeError(f"expected GanNetworks, got {type(networks).__name__}; build the networks with `build_gan`")
     return networks

@@ -108,7 +108,7 @@ def gaussian(data: Tensor, decoded: Tensor, sd: float) -> Tensor:
 def vae(networks: Networks) -> VaeNetworks:
     """Return the networks with the type of a VAE. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, VaeNetworks):
-        raise TypeError(f"not networks of a VAE: {type(networks).__name__}")
+        raise TypeError(f"expected VaeNetworks, got {type(networks).__name__}; build the networks with `build_vae`")
     return networks
 
 
