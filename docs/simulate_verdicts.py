@@ -29,8 +29,8 @@ BEGIN, END = "<!-- docs/simulate_verdicts.py writes from here -->\n", "<!-- to h
 VARIANTS, SEED_SD, LEVEL = 8, 0.08, 40.0
 REFERENCES = ScoreScale(untrained=210.0, real=0.1)
 RATES = (0.0, 0.1, 0.2, 0.5)
-RATIOS = (1.0, 1.05, 1.1, 1.2)  # of the values of a check to those of its baseline
-STEPS = (1.05, 1.1, 1.2)  # ratio of a variant to the next better one
+RATIOS = (1.0, 1.05, 1.1, 1.2)  # ratios of the values of a check to those of its baseline
+STEPS = (1.05, 1.1, 1.2)  # ratios of a variant's value to that of the next better one
 SURE = 0.01  # adjusted p of a verdict that a failure must not remove
 NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {  # noise of mean 0 and standard deviation 1
     "normal": lambda random, shape: random.normal(size=shape),
@@ -86,7 +86,7 @@ class Removal:
 
     gained: int
     sure: int  # verdicts against the variant before, with adjusted p below `SURE`
-    remained: int  # those that remain
+    remained: int  # sure verdicts that remain with the failure
 
 
 def removal(reports: int, seeds: int, rate: float, noise: str, step: float) -> Removal:

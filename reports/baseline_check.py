@@ -29,7 +29,7 @@ DECIDED: tuple[CheckVerdict, ...] = ("agrees", "differs", "cannot tell")
 HEADERS = (
     "variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p differs (Holm)", "p agrees (Holm)", "verdict",
 )  # fmt: skip
-IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training. The machine may differ
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +75,7 @@ class CheckedVariant:
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
-    p_same: float | None = None  # of the equivalence test, after Holm's correction; None where it cannot be made
+    p_same: float | None = None  # p of the equivalence test, after Holm's correction. None without this test
     verdict: CheckVerdict = "not run"
     why: str = ""
 
@@ -201,7 +201,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
     facts = {
         "dataset": (a.dataset, b.dataset),
         "budget": (a.budget, b.budget),
-        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
+        f"evaluation protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
         if known
         else ("", "unknown"),
         "random streams that follow the seed": (a.vary, b.vary),

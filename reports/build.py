@@ -38,7 +38,7 @@ from reports.view import View, view
 MODULES = (
     verdict, summary, across_datasets, seed_spread, studies, sample_grids, progress, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
-# In reading order: the title that names a section that is left out, and the function that builds it.
+# The sections in reading order: title and function. The report lists the titles of sections without data.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
 OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.TITLE, texture.TITLE)  # most results have no data for them

@@ -69,7 +69,7 @@ def with_verdicts(pairs: Sequence[Comparison]) -> list[Comparison]:
     """Return the pairs with their verdicts, after Holm's correction over the tested ones.
 
     A p in favour of an entry with failed runs is multiplied by the number of all pairs instead (Bonferroni). This number is never less
-    than Holm's factor. With Holm's factor, a failure that makes other pairs significant could relax the correction of a pair that its entry wins.
+    than Holm's factor. With Holm's factor, a failure that makes other pairs significant could relax the correction of a pair in which its entry is better.
     """
     adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
     return [_judge(pair, None if pair.p is None else _strict(pair, next(adjusted), len(pairs))) for pair in pairs]

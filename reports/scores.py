@@ -53,7 +53,7 @@ class Aggregate:
     """Record of an entry's scores, aggregated over all data sets."""
 
     iqm: float
-    interval: Interval  # nominal
+    interval: Interval  # of nominal level
     worst: float  # the lowest mean score of a data set
 
 

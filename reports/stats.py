@@ -16,10 +16,10 @@ from scipy import special, stats
 from bench.metrics.cards import Direction
 
 MIN_SEEDS = 3
-MIN_SURVIVORS = 2  # finished runs beside failed ones; fewer have no spread
+MIN_SURVIVORS = 2  # finished runs beside failed ones. Fewer runs have no spread
 ALPHA = 0.05
-FAILED = ("diverged", "failed")  # outcomes of the variant; pruned, interrupted and running runs have none
-LARGEST = 1e75  # larger values count as infinite: SQL stores record infinity as the largest float, and a squared variance must fit a float
+FAILED = ("diverged", "failed")  # outcomes of the variant. Pruned, interrupted and running runs have none
+LARGEST = 1e75  # larger values are infinite: SQL stores record infinity as the largest float, and a squared variance must fit a float
 NEAR = 0.1  # relative distance within which a trial is near the best one
 
 

@@ -142,5 +142,5 @@ def _text(value: str) -> str:
 def _setting(value: object) -> SettingValue:
     """Return a setting as recorded: a text escaped, a list as text, and None for a number that no axis can show."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value if abs(value) <= 1e300 else None  # NaN is not
+        return value if abs(value) <= 1e300 else None  # NaN fails this comparison, too
     return value if value is None or isinstance(value, bool) else _text(value if isinstance(value, str) else repr(value))

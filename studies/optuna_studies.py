@@ -91,7 +91,7 @@ def grid(plan: Plan, arm: Arm) -> list[dict[str, Any]]:
 def target(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial] = ()) -> int:
     """Return the number of trials for a variant. In a grid search, the points and the default are the limit.
 
-    Failed trials of a grid search count as done.
+    Failed trials of a grid search are done, too.
     """
     if plan.sampler != "grid":
         return plan.trials

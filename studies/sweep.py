@@ -42,7 +42,7 @@ class Standing:
     wanted: int
     complete: int = 0
     pruned: int = 0
-    unscored: int = 0  # of the complete ones
+    unscored: int = 0  # complete and pruned trials without a score
     running: int = 0
     failed: int = 0
     default: float | None = None  # the first objective of the default recipe

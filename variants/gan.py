@@ -18,7 +18,7 @@ from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
 
-LECAM_DECAY = 0.99  # of the running means, as published
+LECAM_DECAY = 0.99  # decay of the running means, as published
 
 
 class GanNetworks(Networks):
@@ -33,7 +33,7 @@ class GanNetworks(Networks):
         self.z_distribution = recipe.z_distribution
         self.pack = recipe.pack
         self.batch_coupled = has_batch_norm(discriminator) or recipe.minibatch_std
-        # Cached: an isinstance check of a protocol takes longer than drawing a batch.
+        # The result is cached, because an isinstance check of a `Protocol` class takes longer than drawing a batch.
         self._generator_takes_more = isinstance(generator, TakesMore)
         self._growing = tuple(name for name, part in self.named_children() if isinstance(part, Grows))
 

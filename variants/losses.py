@@ -31,7 +31,7 @@ class AdversarialLoss:
     """Record of a pair of losses on logits [N]."""
 
     discriminator: Callable[[Tensor, Tensor, Labels], Tensor]  # (r, f, labels) -> [N]
-    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]; most use f alone
+    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]. Most losses use only f
     formula: str
     citation: str
     log_odds: bool = False  # whether σ(logit) is the probability of being real

@@ -77,7 +77,7 @@ class WriterReport:
 
 
 def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pipe: Any) -> None:
-    """Log one run from its own process, over so many seconds, and send its WriterReport through the pipe."""
+    """Log one run from its own process over the given seconds, and send its WriterReport through the pipe."""
     report, started = WriterReport(), time.monotonic()
     watch_calls(report)
     try:
@@ -139,7 +139,7 @@ class Server:
         return {"mlflow": family_seconds(self._mlflow), "postgresql": family_seconds(self._postgres)}
 
     def memory_mb(self) -> dict[str, float]:
-        """Return resident memory of both in MB. Shared pages count in proportion (PSS)."""
+        """Return resident memory of both in MB. It includes a share of each shared page (PSS)."""
         return {
             name: sum(resident_mb(pid) for pid in family(pid)) for name, pid in (("mlflow", self._mlflow), ("postgresql", self._postgres))
         }
@@ -190,7 +190,7 @@ def resident_mb(pid: int) -> float:
 
 
 def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """Start so many writers at once, wait for them, and return throughput, latency, errors and resources."""
+    """Start the writers at once, wait for them, and return throughput, latency, errors and resources."""
     Tracker(server.uri, SUITE)  # creates the experiment before the writers start
     context = multiprocessing.get_context("fork")
     used, started, most = server.cpu_seconds(), time.monotonic(), Counter[str]()

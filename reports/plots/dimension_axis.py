@@ -16,7 +16,7 @@ from reports.study import SearchDimension, SettingValue
 
 MOST_SLOTS = 10  # whole numbers with one slot each
 FEWEST_BINS, MOST_BINS = 3, 8
-GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, never cluster
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of this number, modulo 1, never cluster
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from reports.palette import INK, Style
 
 COLUMNS = ["seed", "cycles", "generated", "real"]
 MOST = 10_000  # frequencies: longer lists are not valid
-SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared: smaller powers count as SMALLEST, and no image has more than LARGEST
+SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared. SMALLEST replaces smaller powers, and no image has more than LARGEST
 ROUNDING = 1e-3  # relative difference of the same power on two machines
 
 

@@ -47,11 +47,14 @@ def _protocols(view: View) -> list[Block]:
     ]
     columns = (Column(title="metric", align="left"), *(Column(title=_head(cohort), align="left") for cohort in view.cohorts))
     note = "An evaluation protocol is a hash of the data, the reference split, the number of images, the extractor's weights and the metric's definition."
-    return [Heading(text="Protocol"), Table(columns=columns, rows=tuple(rows), notes=(note,), folded="The protocol of each metric")]
+    return [
+        Heading(text="Evaluation protocols"),
+        Table(columns=columns, rows=tuple(rows), notes=(note,), folded="Evaluation protocol of each metric"),
+    ]
 
 
 def _head(cohort: Cohort) -> str:
-    return cohort.title or "protocol"
+    return cohort.title or "evaluation protocol"
 
 
 def _environment(view: View) -> list[Block]:

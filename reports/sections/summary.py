@@ -207,7 +207,7 @@ def _legend(cohort: Cohort) -> list[str]:
     if any(data.failures for data in samples):
         lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
         lines.append(
-            "success: share of ended runs that finished, with its Clopper-Pearson interval. The note of the verdict says how tests count failures."
+            "success: share of finished, failed and diverged runs that finished, with its Clopper-Pearson interval. The note of the verdict explains how tests treat failed runs."
         )
     if any(data.failed_out for data in samples):
         lines.append(f"An entry with failed runs and fewer than {MIN_SURVIVORS} finished ones ranks last, and pairs with it have no test.")

@@ -14,7 +14,7 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 64
-SMALLEST = 8  # pixels: sides are halved while they are longer than this, and even
+SMALLEST = 8  # pixels. Sides are halved while they are even and longer than this
 
 Size = tuple[int, int]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold, linear, unfold
 
 FEW_CHANNELS = 4
-LEVELS = 2**16  # of a random number of 16 bits
+LEVELS = 2**16  # number of values of a random number of 16 bits
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):

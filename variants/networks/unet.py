@@ -18,7 +18,7 @@ from variants.networks.denoiser import Denoiser, TimeEmbedding
 PUBLISHED_WIDTH = 128
 PATCH = 2
 GROUP = 8  # channels that are normalised together
-DEEPER = 2  # times as many channels at the lower resolution
+DEEPER = 2  # factor of the channels at the lower resolution
 OF_TIME = 4  # width of the time embedding, as a multiple of the network's width
 
 
