@@ -32,7 +32,7 @@ from variants.formulas import SYMBOLS
 
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "variants.md", DOCS / "images" / "variants"
-MORE = ("modes/class_accuracy", "quality/intra_fid_classifier")  # also reported for conditional models
+MORE = ("modes/class_accuracy", "quality/intra_fid_classifier")  # the page also has these for conditional models
 ROWS = 3  # an image has the first 3 of the 8 rows of a grid
 IN_FORMULA = ("loss",)  # settings of a recipe that its formula shows
 

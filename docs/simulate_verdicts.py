@@ -29,10 +29,10 @@ BEGIN, END = "<!-- docs/simulate_verdicts.py writes from here -->\n", "<!-- to h
 VARIANTS, SEED_SD, LEVEL = 8, 0.08, 40.0
 REFERENCES = ScoreScale(untrained=210.0, real=0.1)
 RATES = (0.0, 0.1, 0.2, 0.5)
-RATIOS = (1.0, 1.05, 1.1, 1.2)  # of the values of a check to those of its baseline
-STEPS = (1.05, 1.1, 1.2)  # ratio of a variant to the next better one
+RATIOS = (1.0, 1.05, 1.1, 1.2)  # ratios of the values of a check to those of its baseline
+STEPS = (1.05, 1.1, 1.2)  # ratios of a variant's value to that of the next better one
 SURE = 0.01  # adjusted p of a verdict that a failure must not remove
-NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {  # of mean 0 and standard deviation 1
+NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {  # noise of mean 0 and standard deviation 1
     "normal": lambda random, shape: random.normal(size=shape),
     "skewed": lambda random, shape: random.gamma(2.0, size=shape) / np.sqrt(2.0) - np.sqrt(2.0),
 }
@@ -40,13 +40,13 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Runs:
-    """The runs of a report: values, and which of them failed [VARIANTS, seeds]."""
+    """Record of the runs of a report: values, and which of them failed [VARIANTS, seeds]."""
 
     values: np.ndarray
     failed: np.ndarray
 
     def pairs(self) -> list[Comparison]:
-        """Return the comparisons of all pairs; names are numbers, the best variant first."""
+        """Return the comparisons of all pairs. Names are numbers, the best variant first."""
         rows = zip(self.values.tolist(), self.failed.tolist(), strict=True)
         samples = {
             str(i): Sample(values=tuple(v for v, bad in zip(row, lost, strict=True) if not bad), failures=sum(lost))
@@ -55,7 +55,7 @@ class Runs:
         return compare_all(samples, card(HEADLINE), REFERENCES)
 
     def with_one_failure(self, random: np.random.Generator) -> tuple[str, Runs] | None:
-        """Return these runs with a failure in place of a random finished one, and the name of its variant; None if all failed."""
+        """Return these runs with a failure in place of a random finished one, and the name of its variant. If all failed, return None."""
         finished = np.argwhere(~self.failed)
         if not len(finished):
             return None
@@ -82,11 +82,11 @@ def false_verdicts(reports: int, seeds: int, rate: float, noise: str) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """The effect of a failure in place of one value. `gained`: verdicts in its variant's favour that were none before."""
+    """Record of the effect of a failure in place of one value. `gained`: new verdicts for the variant whose run failed."""
 
     gained: int
     sure: int  # verdicts against the variant before, with adjusted p below `SURE`
-    remained: int  # those that remain
+    remained: int  # sure verdicts that remain with the failure
 
 
 def removal(reports: int, seeds: int, rate: float, noise: str, step: float) -> Removal:

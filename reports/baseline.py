@@ -29,7 +29,7 @@ LATER = (
 
 
 def read_baseline(folder: Path) -> tuple[Results, str]:
-    """Return the results in a folder and the date of their newest run. A folder without such results is a UserError."""
+    """Return the results in a folder and the date of their newest run. Raise a UserError for a folder without such results."""
     about = _about(folder)
     needed = [name for name in (*RUN_COLUMNS, *BUDGET_COLUMNS) if name not in LATER]
     table = _table(folder, RUNS, needed)
@@ -60,7 +60,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _table(folder: Path, name: str, needed: Sequence[str]) -> pd.DataFrame:
-    """Return a CSV file as text columns. A file without a needed column is a UserError."""
+    """Return a CSV file as text columns. Raise a UserError for a file without a needed column."""
     try:
         frame = pd.read_csv(io.BytesIO(_bytes(folder, name)), dtype=str, keep_default_na=False, encoding="utf-8")
     except ValueError as error:  # pandas' parser errors and unicode errors

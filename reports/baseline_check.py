@@ -1,4 +1,4 @@
-"""Comparison of a store with published results: each variant of the baseline against the runs here, by the tests of `reports.comparisons`.
+"""Comparison of a store with published results: each variant of the baseline against the recorded runs, by the tests of `reports.comparisons`.
 
 A variant differs if the test of a report finds a difference. It agrees if a test of equivalence shows that the difference is below the
 margin of the metric's card. Both have Holm's correction over the variants that can be tested. Otherwise the check cannot tell.
@@ -29,7 +29,7 @@ DECIDED: tuple[CheckVerdict, ...] = ("agrees", "differs", "cannot tell")
 HEADERS = (
     "variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p differs (Holm)", "p agrees (Holm)", "verdict",
 )  # fmt: skip
-IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training; the machine may differ
+IDENTITY = ("param:networks", "param:recipe.")  # settings that change the training. The machine may differ
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +75,7 @@ class CheckedVariant:
     baseline: Sample
     here: Sample | None = None
     pair: Comparison | None = None
-    p_same: float | None = None  # of the equivalence test, after Holm's correction; None where it cannot be made
+    p_same: float | None = None  # p of the equivalence test, after Holm's correction. None without this test
     verdict: CheckVerdict = "not run"
     why: str = ""
 
@@ -91,7 +91,7 @@ class CheckedVariant:
 
     @property
     def ratio(self) -> tuple[float, Interval] | None:
-        """The value here over the baseline's value, with its interval; None unless it was tested on logs."""
+        """The value here over the baseline's value, with its interval, or None unless it was tested on logs."""
         if self.pair is None or self.pair.ratio is None or self.pair.interval is None:
             return None
         if self.direction == "lower":
@@ -100,7 +100,7 @@ class CheckedVariant:
 
 
 def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
-    """Compare each entry of the baseline, in its order. If none can be tested, raise a UserError."""
+    """Compare each entry of the baseline, in its order. Raise a UserError if no entry can be tested."""
     others = _places(here)
     lines = [_line(place, others) for place in _places(baseline)]
     found = answered([line if other is None else compared(line, *other) for line, other in lines])
@@ -112,7 +112,7 @@ def check_baseline(baseline: Results, here: Results) -> list[CheckedVariant]:
 
 
 def check_table(lines: Sequence[CheckedVariant], title: str) -> PlainTable:
-    """Return the result as a table for a terminal; its title names the metrics."""
+    """Return the result as a table for a terminal. Its title names the metrics."""
     metrics = join_words(list(dict.fromkeys(line.metric for line in lines)))
     return PlainTable(title=f"{title}, by {metrics}", headers=HEADERS, rows=tuple(_row(line) for line in lines))
 
@@ -156,7 +156,7 @@ def _line(place: PlacedEntry, others: Sequence[PlacedEntry]) -> tuple[CheckedVar
 
 
 def compared(line: CheckedVariant, here: Sample, references: ScoreScale = UNKNOWN) -> CheckedVariant:
-    """Test the pair, or record why it cannot be tested; `answered` adds the verdict."""
+    """Test the pair, or record why it cannot be tested. `answered` adds the verdict."""
     line = replace(line, here=here)
     if here.unmeasured or line.baseline.unmeasured:
         return replace(line, verdict="not comparable", why="a finished run was not measured")
@@ -178,7 +178,7 @@ def compared(line: CheckedVariant, here: Sample, references: ScoreScale = UNKNOW
 
 
 def answered(lines: Sequence[CheckedVariant]) -> list[CheckedVariant]:
-    """Return the lines with their verdicts: both tests have Holm's correction over the variants that have them."""
+    """Return the lines with their verdicts. Both tests have Holm's correction over the variants that have them."""
     pairs = iter(with_verdicts([line.pair for line in lines if line.pair is not None]))
     same = iter(holm([line.p_same for line in lines if line.p_same is not None]))
     corrected = (
@@ -188,7 +188,7 @@ def answered(lines: Sequence[CheckedVariant]) -> list[CheckedVariant]:
 
 
 def _verdict(line: CheckedVariant) -> CheckVerdict:
-    """Shown to be within the margin, it agrees, even if a small difference is significant."""
+    """Return the verdict. A variant within the margin agrees, even if a small difference is significant."""
     if line.p_same is not None and line.p_same < ALPHA:
         return "agrees"
     return "differs" if line.pair is not None and line.pair.better is not None else "cannot tell"
@@ -201,7 +201,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
     facts = {
         "dataset": (a.dataset, b.dataset),
         "budget": (a.budget, b.budget),
-        f"protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
+        f"evaluation protocol of {headline.title}": (a.protocols.get(headline.key, ""), b.protocols.get(headline.key, ""))
         if known
         else ("", "unknown"),
         "random streams that follow the seed": (a.vary, b.vary),
@@ -215,7 +215,7 @@ def _differing(one: PlacedEntry, two: PlacedEntry) -> list[str]:
 def _other_settings(one: PlacedEntry, two: PlacedEntry) -> list[str]:
     """Return the settings with different values.
 
-    A setting that one side lacks is a default of another version. It counts only if that side's run changed it."""
+    A setting that one side lacks is a default of another version. It is a difference only if that side's run changed it."""
     mine, other = one.settings, two.settings
     differing = [path for path in mine.keys() & other.keys() if mine[path] != other[path]]
     return sorted([*differing, *((mine.keys() - other.keys()) & one.overridden), *((other.keys() - mine.keys()) & two.overridden)])

@@ -40,7 +40,7 @@ class RunBudget:
 
 
 def budget_of(run: Mapping[Any, Any]) -> RunBudget:
-    """Return the budget of a run from its parameters. Exactly one unit is a number; older runs have only images."""
+    """Return the budget of a run from its parameters. Exactly one unit is a number. Older runs have only images."""
     for unit in WORDS:
         amount = _positive(run.get(f"{PREFIX}{unit}"))
         if amount is not None:
@@ -49,7 +49,7 @@ def budget_of(run: Mapping[Any, Any]) -> RunBudget:
 
 
 def _positive(value: object) -> float | None:
-    """Return a parameter's text as a number; None if it is "None", missing or not a finite positive number."""
+    """Return a parameter's text as a number, or None if it is "None", missing or not a finite positive number."""
     try:
         number = float(str(value))
     except ValueError:

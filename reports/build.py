@@ -38,7 +38,7 @@ from reports.view import View, view
 MODULES = (
     verdict, summary, across_datasets, seed_spread, studies, sample_grids, progress, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
-# In reading order: the title that names a section that is left out, and the function that builds it.
+# The sections in reading order: title and function. The report lists the titles of sections without data.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
 OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.TITLE, texture.TITLE)  # most results have no data for them
@@ -47,7 +47,7 @@ OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.T
 def build(results: Results, *, title: str, small: bool = False) -> Document:
     """Return the report on some results. A small report shows few samples.
 
-    A section without data is left out and named. Results without any run are a UserError."""
+    The report omits a section without data and names it. Raise a UserError for results without any run."""
     prepared = view(results, small=small)
     built = [(name, section(prepared)) for name, section in SECTIONS]
     return Document(

@@ -49,12 +49,12 @@ class CohortEntry:
         return stats.summarise(self.sample(key), card(key).direction)
 
     def finished_median(self, key: str) -> float:
-        """Return the median over only the finished runs; NaN without any value."""
+        """Return the median over only the finished runs, or NaN without any value."""
         values = numbers(self.finished, key)
         return float(pd.Series(values, dtype=float).median())
 
     def noise(self, key: str) -> Noise | None:
-        """Return the measurement noise of a metric; None if no standard error was recorded."""
+        """Return the measurement noise of a metric, or None if no standard error was recorded."""
         return stats.noise(numbers(self.finished, key), numbers(self.finished, f"{key}{SE}"))
 
     def notes(self) -> list[str]:
@@ -72,12 +72,12 @@ class Cohort:
     track: str
     results_version: str
     entries: tuple[CohortEntry, ...]  # by median of the headline metric, best first
-    references: pd.DataFrame  # rows `real` and `untrained` of the same protocol
+    references: pd.DataFrame  # rows `real` and `untrained` of the same evaluation protocol
     headline: Card
     protocols: dict[str, str]  # the recorded evaluation protocol of each metric
     title: str = ""
     why: str = ""
-    recorded: bool = True  # whether its protocols are known
+    recorded: bool = True  # whether its evaluation protocols are known
     vary: str = ALL  # the random streams that follow the seed
 
     @cached_property
@@ -107,22 +107,22 @@ class Cohort:
 
     @property
     def held_equal(self) -> str:
-        """The track in words: what is equal for all entries. Empty if it was not recorded."""
+        """The track in words: what is equal for all entries. It is empty if the runs did not record it."""
         return TRACKS.get(self.track, self.track)
 
     @property
     def varied(self) -> str:
-        """The random streams that follow the seed, in words. Empty if all do."""
+        """The random streams that follow the seed, in words. The text is empty if all follow it."""
         return "" if self.vary == ALL else f"seeds vary only {join_words([STREAMS.get(name, name) for name in self.vary.split(',')])}"
 
     @property
     def base_setting(self) -> str:
-        """Data, budget and track in words, without the streams that follow the seed."""
+        """Data, budget and track in words, without the random streams that follow the seed."""
         return ", ".join(part for part in (self.dataset, f"{self.budget} each", self.held_equal) if part)
 
     @property
     def setting(self) -> str:
-        """Data, budget, track and the streams that follow the seed in words, for captions."""
+        """Data, budget, track and the random streams that follow the seed in words, for captions."""
         return ", ".join(part for part in (self.base_setting, self.varied) if part)
 
     @property
@@ -147,7 +147,7 @@ class Cohort:
         return any(entry.sample(self.headline.key).failures for entry in self.entries)
 
     def reference_values(self, key: str) -> ScoreScale:
-        """Return the values of the reference rows on a metric; NaN for a missing one."""
+        """Return the values of the reference rows on a metric, or NaN for a missing one."""
         values = dict(zip(self.references["variant"], numbers(self.references, key), strict=True))
         return ScoreScale(untrained=values.get("untrained", math.nan), real=values.get("real", math.nan))
 
@@ -159,12 +159,12 @@ def numbers(runs: pd.DataFrame, key: str) -> list[float]:
 
 
 def text(value: object) -> str:
-    """Return a tag as text; empty if it is missing."""
+    """Return a tag as text, or an empty text if the tag is missing."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NaT else str(value)
 
 
 def seed_text(seed: int) -> str:
-    """Return a training seed for a table; a dash if none was recorded."""
+    """Return a training seed for a table, or a dash if none was recorded."""
     return str(seed) if seed >= 0 else NOTHING
 
 
@@ -174,7 +174,7 @@ def seed_words(seed: int) -> str:
 
 
 def settings_of(overrides: object) -> dict[str, Any]:
-    """Return the settings in which a run differs from the registered variant, by path; none if they cannot be read."""
+    """Return the settings in which a run differs from the registered variant, by path, or no settings if they cannot be read."""
     try:
         settings = json.loads(text(overrides) or "{}")
     except (ValueError, RecursionError):
@@ -183,5 +183,5 @@ def settings_of(overrides: object) -> dict[str, Any]:
 
 
 def version(value: object) -> str:
-    """Return a version of the harness or of a variant; runs without a recorded version have the first."""
+    """Return a version of the harness or of a variant. Runs without a recorded version have the first."""
     return text(value) or FIRST_VERSION

@@ -1,4 +1,4 @@
-"""Sentences that explain why runs are in separate tables: choices of the user, changes of the harness or of a protocol."""
+"""Sentences that explain why runs are in separate tables: choices of the user, changes of the harness or of an evaluation protocol."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ MOST = 8  # names in a sentence
 
 
 def chosen_differences(cohorts: Sequence[Cohort]) -> list[str]:
-    """Return one sentence for each of data, budget, track and the randomness of seeds in which these runs differ."""
+    """Return one sentence for each difference in data, budget, track or random streams that follow the seed."""
     found = []
     data = _distinct(cohort.dataset or "unrecorded data" for cohort in cohorts)
     if len(data) > 1:
         found.append(f"{_several(data)} are different data, {SEPARATE}")
     found += _within(cohorts, lambda cohort: cohort.budget, "had different budgets")
-    found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "held different settings equal")
-    found += _within(cohorts, lambda cohort: cohort.varied or "seeds vary everything", "have seeds that vary different things")
+    found += _within(cohorts, lambda cohort: cohort.held_equal or "unrecorded", "are on different tracks")
+    found += _within(
+        cohorts, lambda cohort: cohort.varied or "seeds vary all random streams", "differ in the random streams that follow the seed"
+    )
     return found
 
 
 def measurement_differences(cohorts: Sequence[Cohort]) -> list[str]:
-    """Return one sentence for the harness's version and one for the protocols, if they differ between runs with equal settings."""
+    """Return one sentence for the results version and one for the evaluation protocols, if they differ between runs with equal settings."""
     found = []
     if len({cohort.results_version for cohort in cohorts}) > 1:
         found.append("The harness changed its results between these runs. Runs of different results versions are in separate tables.")
@@ -50,7 +52,7 @@ def measurement_differences(cohorts: Sequence[Cohort]) -> list[str]:
 
 
 def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed: str) -> list[str]:
-    """Return a sentence on what differs between runs on the same data; runs on different data may differ."""
+    """Return a sentence on what differs between runs on the same data. Runs on different data may differ."""
     by_data: dict[str, list[str]] = {}
     for cohort in cohorts:
         by_data.setdefault(cohort.dataset, []).append(words(cohort))
@@ -62,7 +64,7 @@ def _within(cohorts: Sequence[Cohort], words: Callable[[Cohort], str], differed:
 
 
 def _protocols(cohorts: Sequence[Cohort], key: str) -> dict[str, set[str]]:
-    """Return the protocols of a metric by data, in cohorts that differ in nothing else."""
+    """Return the evaluation protocols of a metric by data, in cohorts that differ in nothing else."""
     found: dict[str, set[str]] = {}
     for cohort in cohorts:
         if cohort.why and key in cohort.protocols:

@@ -1,12 +1,12 @@
 """Comparison of two entries over few training seeds: Welch's test, failed runs included, and verdicts after Holm's correction.
 
-The test of a pair depends only on that pair, the metric's card and the reference rows. A failed run has no value, so "A is better
-than B" is tested against what failed runs may be worth:
+The test of a pair depends only on that pair, the metric's card and the reference rows. A failed run has no value, so the test of
+"A is better than B" assigns values to failed runs:
 
-- B's are as bad as its worst finished run, with the degrees of freedom of the finished ones, or at the worst level: the smaller p
-  counts. So the spread that a failure adds does not protect B.
-- Each of A's is at the best or at the worst level: the largest p counts (`least_favourable`), with Bonferroni's correction. So A cannot
-  win by a failure, whatever value between the levels that run would have had.
+- The failed runs of B have the value of its worst finished run (with the degrees of freedom of the finished runs), or the worst level.
+  The test uses the smaller p. So the spread that a failure adds does not protect B.
+- Each failed run of A has the best or the worst level. The test uses the largest p (`least_favourable`), with Bonferroni's correction.
+  So A cannot win by a failure, whatever value between the levels the failed run would have had.
 
 The levels are the ends of the span of the reference rows `real` and `untrained` and of all values of the pair.
 docs/simulate_verdicts.py measures error rates and power.
@@ -68,8 +68,8 @@ def compare_all(samples: Mapping[str, Sample], metric: Card, references: ScoreSc
 def with_verdicts(pairs: Sequence[Comparison]) -> list[Comparison]:
     """Return the pairs with their verdicts, after Holm's correction over the tested ones.
 
-    A p in favour of an entry with failed runs is multiplied by the number of all pairs instead (Bonferroni). That is never less than
-    Holm's factor. With Holm's, a failure that makes other pairs significant could relax the correction of a pair that its entry wins.
+    A p in favour of an entry with failed runs is multiplied by the number of all pairs instead (Bonferroni). This number is never less
+    than Holm's factor. With Holm's factor, a failure that makes other pairs significant could relax the correction of a pair in which its entry is better.
     """
     adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
     return [_judge(pair, None if pair.p is None else _strict(pair, next(adjusted), len(pairs))) for pair in pairs]
@@ -81,7 +81,7 @@ def _strict(pair: Comparison, p_holm: float, pairs: int) -> float:
 
 
 def compare(a: str, b: str, one: Sample, two: Sample, metric: Card, references: ScoreScale = UNKNOWN) -> Comparison:
-    """Test one pair, or record why it cannot be tested; `with_verdicts` adds the verdict."""
+    """Test one pair, or record why it cannot be tested. `with_verdicts` adds the verdict."""
     failures = "; ".join(failed_words(name, data) for name, data in ((a, one), (b, two)) if data.failures)
     pair = Comparison(a=a, b=b, failures=failures, failed=frozenset(name for name, data in ((a, one), (b, two)) if data.failures))
     reason = _untestable({a: one, b: two}, metric)
@@ -133,7 +133,7 @@ def on_scale(values: Sequence[float], direction: Direction, *, logs: bool) -> li
 
 
 def _untestable(samples: Mapping[str, Sample], metric: Card) -> str:
-    """Return why a pair cannot be tested; empty if it can."""
+    """Return the reason why a pair has no test, or an empty text if it has one."""
     if metric.direction == "none":
         return "the metric has no direction"
     if any(data.unmeasured for data in samples.values()):
@@ -144,7 +144,7 @@ def _untestable(samples: Mapping[str, Sample], metric: Card) -> str:
 
 
 def _levels(values: Sequence[float], references: ScoreScale, direction: Direction, *, logs: bool) -> Levels | None:
-    """Return the best and the worst value that a failed run may have, on the scale of the test; None without usable reference rows."""
+    """Return the best and the worst value that a failed run may have, on the scale of the test, or None without usable reference rows."""
     everything = (*values, references.real, references.untrained)
     if not references.usable or (logs and min(everything) <= 0):
         return None
@@ -153,7 +153,7 @@ def _levels(values: Sequence[float], references: ScoreScale, direction: Directio
 
 
 def _p_better(x: Sequence[float], x_failed: int, y: Sequence[float], y_failed: int, levels: Levels | None) -> float:
-    """Return the one-sided p of "x is better (lower) than y", with failed runs as this module says; 1 if those of x have no level."""
+    """Return the one-sided p of "x is better (lower) than y", with values for failed runs. It is 1 if the failed runs of x have no level."""
     if x_failed and levels is None:
         return 1.0
     found = [least_favourable(x, x_failed, [*y, *[max(y)] * y_failed], levels, finished=len(y))]
@@ -165,9 +165,9 @@ def _p_better(x: Sequence[float], x_failed: int, y: Sequence[float], y_failed: i
 def least_favourable(x: Sequence[float], failed: int, y: Sequence[float], levels: Levels | None, *, finished: int) -> float:
     """Return the largest one-sided p of "x is lower than y" over all values between the levels that the failed runs of x may have.
 
-    Where t is positive it is a quasi-concave function of these values (an affine one over a norm of affine ones), so it is smallest at
-    a corner: i runs at the best level, the others at the worst. Welch's degrees of freedom are never fewer than those of the smaller
-    sample, which are used for failed runs. Only the first `finished` values of y have degrees of freedom.
+    Where t is positive, t is a quasi-concave function of these values (an affine function over a norm of affine functions). So t is
+    smallest at a corner, where i runs have the best level and the others the worst. With failed runs, the test uses the degrees of
+    freedom of the smaller sample, because Welch's degrees of freedom are never fewer. Only the first `finished` values of y have degrees of freedom.
     """
     if not failed or levels is None:
         return p_below(x, y, _welch(x, y[:finished])[2])
@@ -229,7 +229,7 @@ def _badness(data: Sample, direction: Direction) -> list[float]:
 
 
 def _exp(value: float) -> float:
-    """Return the exponential; infinity if it overflows a float."""
+    """Return the exponential, or infinity if it overflows a float."""
     try:
         return math.exp(value)
     except OverflowError:

@@ -42,7 +42,7 @@ class Heading:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell of a table. Its text is complete; a picture shows the same content."""
+    """A cell of a table. Its text is complete. A picture shows the same content."""
 
     text: str
     tone: Tone = "plain"
@@ -63,7 +63,7 @@ class Column:
 
     @property
     def entry(self) -> str:
-        """The entry that the column belongs to; empty if it belongs to all."""
+        """The entry that the column belongs to, or "" if the column belongs to all entries."""
         return self.title if self.colour else ""
 
 
@@ -115,7 +115,7 @@ class Tile:
 
     @property
     def entry(self) -> str:
-        """The entry that it belongs to; empty if it belongs to none."""
+        """The entry that it belongs to, or "" if it belongs to none."""
         return self.title if self.colour else ""
 
 
@@ -147,7 +147,7 @@ class Strip:
 
     @property
     def entry(self) -> str:
-        """The entry that it belongs to; empty if it belongs to none."""
+        """The entry that it belongs to, or "" if it belongs to none."""
         return self.title if self.colour else ""
 
 

@@ -26,7 +26,7 @@ ORDER = ["kind", "suite", "dataset", "variant", "seed", "started", "run_id"]
 
 
 def write_csv(results: Results, folder: Path) -> None:
-    """Write the four files into a folder, creating it if needed. A folder that cannot be written is a UserError."""
+    """Write the four files into a folder, and create it if needed. Raise a UserError for a folder that cannot be written."""
     files = {
         RUNS: _csv(runs_frame(results)),
         PROTOCOLS: _csv(_sorted(results.protocols, PROTOCOL_COLUMNS)),
@@ -87,7 +87,7 @@ def about(results: Results) -> dict[str, Any]:
 
 
 def _protocols(results: Results) -> dict[str, dict[str, list[str]]]:
-    """Return the protocol hashes of each metric, by dataset: one hash unless runs used different protocols."""
+    """Return the hashes of each metric's evaluation protocol, by dataset: one hash unless runs used different protocols."""
     data = dict(zip(results.runs["run_id"], results.runs["dataset"], strict=True))
     rows = results.protocols.assign(dataset=results.protocols["run_id"].map(data))
     return {
@@ -101,7 +101,7 @@ def _values(column: pd.Series) -> list[str]:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """Return the distinct plain values in a fixed order; a text that is a path on a machine is left out."""
+    """Return the distinct plain values in a fixed order, without texts that are paths on a machine."""
     plain = [value for value in values if (not _is_path(value) if isinstance(value, str) else _is_number(value))]
     return [json.loads(text) for text in sorted({json.dumps(value) for value in plain})]
 
@@ -119,5 +119,5 @@ def _sorted(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    """Return a frame as UTF-8 CSV with "\\n" line ends. A float is the shortest text that parses to the same float; a missing value is empty."""
+    """Return a frame as UTF-8 CSV with "\\n" line ends. A float is the shortest text that parses to the same float. A missing value is empty."""
     return bytes(frame.to_csv(index=False, lineterminator="\n").encode())

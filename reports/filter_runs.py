@@ -18,7 +18,7 @@ EVERYTHING = "*"
 def filter_runs(results: Results, pattern: str) -> Results:
     """Return the results of the variants that match one of the comma-separated globs, with the reference rows of their data.
 
-    If no variant matches, raise a UserError."""
+    Raise a UserError if no variant matches."""
     if pattern == EVERYTHING:
         return results
     runs = results.runs
@@ -44,7 +44,7 @@ def filter_runs(results: Results, pattern: str) -> Results:
 
 
 def _searched(study: Mapping[str, Any]) -> Iterable[str]:
-    """Return the recorded variants of a study; none if they cannot be read."""
+    """Return the recorded variants of a study, or no variants if the record cannot be read."""
     variants = study.get("variants")
     return variants if isinstance(variants, dict) else ()
 

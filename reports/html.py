@@ -20,7 +20,7 @@ from reports.document import Document, Picture
 from reports.plots.svg import part_of_page
 
 SCRIPT = "page.js"
-IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # these need no escape in an SVG within a quoted attribute
+IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # characters that need no escape in an SVG within a quoted attribute
 
 
 def html(document: Document) -> str:

@@ -23,10 +23,10 @@ def check_file(path: Path, option: str) -> None:
 
 
 def write_all(files: Mapping[Path, bytes], what: str) -> None:
-    """Write files one after the other, each atomically, and make their folders. A file that cannot be written is a UserError."""
+    """Write files one after the other, each atomically, and make their folders. Raise a UserError for a file that cannot be written."""
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, data, settled=False)  # no fsync: a user can write a report again after a system crash
+            write_atomic(path, data, settled=False)  # no fsync, because a user can write a report again after a system crash
     except OSError as error:
         raise UserError(f"cannot write {what}: {error.strerror or error}; choose another folder or free space") from error

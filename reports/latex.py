@@ -107,7 +107,7 @@ def _caption(cohort: Cohort) -> str:
 
 
 def _noise(cohort: Cohort) -> list[str]:
-    """Return the range of the half-sample standard errors over the entries; empty if none was recorded."""
+    """Return the range of the half-sample standard errors over the entries. The text is empty without recorded errors."""
     errors = [noise.error for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not errors:
         return []

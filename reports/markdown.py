@@ -98,7 +98,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a code span in a table. Its fence is longer than any run of backticks inside; a bar is escaped.
+    """Return a code span in a table. Its fence is longer than any sequence of backticks in the text. A bar is escaped.
 
     Parsers disagree on a backslash before a bar in a code span, so such a text has no code span.
     """

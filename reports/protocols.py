@@ -15,7 +15,7 @@ ID_DIGITS = 8  # digits of a run's id in a title
 
 
 def protocols_of(results: Results) -> dict[str, dict[str, str]]:
-    """Return the evaluation protocols of each run's metrics: from its own record, else from a run with the same overall hash."""
+    """Return the evaluation protocols of each run's metrics, from its own record or else from a run with the same overall hash."""
     recorded = results.protocols[results.protocols["key"].isin(measured())]
     own = {str(run): dict(zip(rows["key"], rows["protocol"], strict=True)) for run, rows in recorded.groupby("run_id")}
     hashes = {str(run): text(value) for run, value in zip(results.runs["run_id"], results.runs["protocol"], strict=True)}

@@ -20,8 +20,8 @@ SUFFIXES = (".png", ".svg")
 def write(document: Document, out: Path) -> Path:
     """Write the report into a folder, which is created if needed, and return the path of its HTML.
 
-    Pictures of the previous report that this one lacks are removed. Files that no report wrote stay.
-    A folder that cannot be written is a UserError.
+    The function removes pictures of the previous report that this one lacks. It never removes a file that no report wrote.
+    Raise a UserError for a folder that cannot be written.
     """
     rendered = markdown(document)
     listing = out / FOLDER / WRITTEN
@@ -34,7 +34,7 @@ def write(document: Document, out: Path) -> Path:
     )  # before the pictures, so that an interrupted write leaves no unlisted picture
     write_all(first | files, f"the report to {str(out)!r}")
     for name in former - new:
-        with suppress(OSError):  # a stale picture is harmless
+        with suppress(OSError):  # an outdated picture does no harm
             (out / FOLDER / name).unlink()
     if former - new:
         write_all({listing: _listing(new)}, f"the report to {str(out)!r}")

@@ -1,8 +1,8 @@
 """Scores that can be averaged over data sets, and the position at which a run reaches a target value.
 
 A score is 0 for a value as good as an untrained generator and 1 for a value as good as real images. The scale is logarithmic if both
-reference values are positive, else linear, for all entries alike. The aggregates follow Agarwal et al. 2021 (arXiv 2108.13264). Their
-intervals are nominal: with few seeds a bootstrap interval covers less than its level.
+reference values are positive, else linear. It is the same for all entries. The aggregates follow Agarwal et al. 2021 (arXiv 2108.13264). Their
+intervals are nominal, because with few seeds a bootstrap interval covers less than its level.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class Aggregate:
     """Record of an entry's scores, aggregated over all data sets."""
 
     iqm: float
-    interval: Interval  # nominal
+    interval: Interval  # of nominal level
     worst: float  # the lowest mean score of a data set
 
 
 def scores(data: Sample, scale: ScoreScale) -> tuple[float, ...]:
-    """Return the scores of an entry's runs on one data set; a failed run scores 0."""
+    """Return the scores of an entry's runs on one data set. A failed run scores 0."""
     return (*(scale.score(value) for value in data.values), *[0.0] * data.failures)
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
-    """Return the mean without a quarter of the values, rounded down, at either end; NaN without values."""
+    """Return the mean without a quarter of the values, rounded down, at either end. Without values, return NaN."""
     if not len(values):
         return math.nan
     ordered = np.sort(np.asarray(values, dtype=float))
@@ -74,7 +74,7 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 def aggregate(by_data: Mapping[str, Sequence[float]], *, seed: int = 0) -> Aggregate:
     """Return the aggregate of the scores of all data sets, with a bootstrap over the runs within each data set.
 
-    A data set without a score is a ValueError."""
+    Raise a ValueError for a data set without a score."""
     if not by_data or not all(len(own) for own in by_data.values()):
         raise ValueError("every data set needs a score; got an empty list")
     parts = [np.asarray(by_data[name], dtype=float) for name in sorted(by_data)]
@@ -115,12 +115,12 @@ def win_rate(one: Mapping[str, Sequence[float]], two: Mapping[str, Sequence[floa
 
 
 def profile(by_data: Mapping[str, Sequence[float]], levels: Sequence[float]) -> list[float]:
-    """Return the share of runs with a score above each level; every data set has the same weight."""
+    """Return the share of runs with a score above each level. Every data set has the same weight."""
     shares = [[float(np.mean(np.asarray(own) > level)) for own in by_data.values()] for level in levels]
     return [float(np.mean(share)) for share in shares]
 
 
 def first_at(points: Sequence[tuple[float, float]], target: float, direction: str) -> float:
-    """Return the position of the first (position, value) as good as the target; infinity if there is none."""
+    """Return the position of the first (position, value) as good as the target, or infinity if there is none."""
     sign = -1.0 if direction == "higher" else 1.0
     return min((at for at, value in points if math.isfinite(value) and sign * value <= sign * target), default=math.inf)

@@ -1,6 +1,6 @@
 """Spread between runs by its origin: the shares of initial weights, order of the data and noise in the variance of a metric.
 
-Dufour, Efros, Perez 2026 (arXiv 2606.20536) ask where the differences between training seeds come from. Runs in which one random stream
+Dufour, Efros, Perez 2026 (arXiv 2606.20536) study the origin of the differences between training seeds. Runs in which one random stream
 follows the seed, and the others are fixed, give the variance that this stream causes. It is conditional on the fixed streams, and it
 includes the sampling noise of the evaluation, whose latents always follow the seed.
 """
@@ -31,21 +31,21 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class SpreadShares:
-    """The share of each stream. `p_equal` is the p of equal variances."""
+    """Record of the share of each stream. `p_equal` is the p of equal variances."""
 
     shares: dict[str, Share]
     p_equal: float
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Return the standard deviation; None below `MIN_SEEDS` values."""
+    """Return the standard deviation, or None below `MIN_SEEDS` values."""
     return math.sqrt(moments(values)[1]) if len(values) >= MIN_SEEDS else None
 
 
 def spread_shares(values: Mapping[str, Sequence[float]]) -> SpreadShares | None:
     """Return the shares of independent streams, each with the values of its runs. None below `MIN_SEEDS` values, or without any spread.
 
-    The interval is a generalised confidence interval (Weerahandi 1993, JASA 88): for normal values, the variance of a stream is
+    The interval is a generalised confidence interval (Weerahandi 1993, JASA 88). For normal values, the variance of a stream is
     distributed as s² (n - 1) / chi² with n - 1 degrees of freedom. The test of equal variances is Bartlett's (1937, Proc. R. Soc. A 160).
     """
     if min(map(len, values.values())) < MIN_SEEDS:

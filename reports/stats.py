@@ -1,6 +1,6 @@
-"""Statistics of few training seeds. The unit of replication is the training seed; `reports.comparisons` compares entries.
+"""Statistics of few training seeds. The unit of replication is the training seed. `reports.comparisons` compares entries.
 
-Failed runs count: they are infinitely bad in medians. Below `MIN_SEEDS` seeds there is neither an interval nor a test, because
+A failed run is infinitely bad in medians. Below `MIN_SEEDS` seeds there is neither an interval nor a test, because
 2 seeds cannot estimate the spread between seeds.
 """
 
@@ -16,16 +16,16 @@ from scipy import special, stats
 from bench.metrics.cards import Direction
 
 MIN_SEEDS = 3
-MIN_SURVIVORS = 2  # finished runs beside failed ones; fewer have no spread
+MIN_SURVIVORS = 2  # finished runs beside failed ones. Fewer runs have no spread
 ALPHA = 0.05
-FAILED = ("diverged", "failed")  # outcomes of the variant; pruned, interrupted and running runs have none
-LARGEST = 1e75  # larger values count as infinite: SQL stores record infinity as the largest float, and a squared variance must fit a float
+FAILED = ("diverged", "failed")  # outcomes of the variant. Pruned, interrupted and running runs have none
+LARGEST = 1e75  # larger values are infinite: SQL stores record infinity as the largest float, and a squared variance must fit a float
 NEAR = 0.1  # relative distance within which a trial is near the best one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A 95 % confidence interval."""
+    """Record of a 95 % confidence interval."""
 
     low: float
     high: float
@@ -41,7 +41,7 @@ class Sample:
 
     @property
     def n(self) -> int:
-        """The number of runs that count: measured ones and failures."""
+        """The number of measured and failed runs."""
         return len(self.values) + self.failures
 
     @property
@@ -64,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Record of the statistics of a sample. Median and mean are NaN for an empty sample; a failure makes the mean infinite."""
+    """Record of the statistics of a sample. Median and mean are NaN for an empty sample. A failure makes the mean infinite."""
 
     n: int
     failures: int
@@ -75,14 +75,14 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Record of measurement noise. `share` is its part of the variance between seeds; None below `MIN_SEEDS` seeds or without variance."""
+    """Record of measurement noise. `share` is its part of the variance between seeds, or None below `MIN_SEEDS` seeds or without variance."""
 
     error: float  # root mean square of the standard errors of single measurements
     share: float | None
 
 
 def sample(values: Iterable[float], statuses: Iterable[str]) -> Sample:
-    """Return the sample of runs with these metric values and statuses. Runs that have not ended are left out."""
+    """Return the sample of runs with these metric values and statuses. Pruned, interrupted and running runs are left out."""
     measured: list[float] = []
     failures = unmeasured = 0
     for value, status in zip(values, statuses, strict=True):
@@ -114,7 +114,7 @@ def summarise(data: Sample, direction: Direction) -> Summary:
 def noise(values: Sequence[float], errors: Sequence[float]) -> Noise | None:
     """Return the measurement noise and its share of the variance between seeds: mean squared standard error over that variance, at most 1.
 
-    Seeds whose value or error is missing or infinite are left out; None if no seed remains.
+    Seeds whose value or error is missing or infinite are left out. Return None if no seed remains.
     """
     pairs = [(value, error) for value, error in zip(values, errors, strict=True) if math.isfinite(value) and math.isfinite(error)]
     if not pairs:

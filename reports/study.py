@@ -1,6 +1,6 @@
 """Records of a study for the sections: the search space, and for each variant its trials and the best one.
 
-A study gives every variant the same number of trials. A trial is one recipe; its value on an objective is a mean over the search's seeds.
+A study gives every variant the same number of trials. A trial is one recipe. Its value on an objective is a mean over the search's seeds.
 The best value of many trials is biased, because it is partly luck. The final runs, on seeds that the search never used, measure a recipe without that bias.
 """
 
@@ -23,7 +23,7 @@ TRIED: tuple[State, ...] = ("complete", "pruned", "diverged")  # states of trial
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDimension:
-    """Record of one searched setting. `variants` is a glob of the variants that have it; `also` lists further paths with the same value."""
+    """Record of one searched setting. `variants` is a glob of the variants that have it. `also` lists further paths with the same value."""
 
     path: str
     kind: DimensionKind
@@ -116,7 +116,7 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchedStudy:
-    """Record of a study of some variants over one space. It has one or two objectives; the first one ranks the trials."""
+    """Record of a study of some variants over one space. It has one or two objectives. The first one ranks the trials."""
 
     tag: str  # its name as its runs record it
     objectives: tuple[Card, ...]
@@ -147,7 +147,7 @@ class SearchedStudy:
         return tuple({dimension.path: dimension for dimension in self.dimensions if dimension.of(variant)}.values())
 
     def outcome(self, trial: Trial) -> float:
-        """Return the value of a trial. A pruned trial has its last intermediate value, or the mean of those over seeds. NaN if there is no value."""
+        """Return the value of a trial. A pruned trial has its last intermediate value, or the mean of those values over seeds. Without a value, return NaN."""
         if trial.values:
             return trial.values[0]
         if trial.state != "pruned" or not trial.points:

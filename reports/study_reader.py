@@ -23,7 +23,7 @@ LONGEST = 400  # characters of a text
 
 
 def read_study(recorded: Mapping[str, Any]) -> SearchedStudy | None:
-    """Return the study that a `study.json` describes; None, with a warning, if it cannot be read."""
+    """Return the study that a `study.json` describes. If it cannot be read, log a warning and return None."""
     name = one_line(repr(str(recorded.get("study", ""))), most=80)
     if recorded.get("format") != FORMAT:
         other = one_line(repr(recorded.get("format")), most=40)
@@ -63,7 +63,7 @@ def _first(error: ValidationError) -> str:
 
 
 def _card(objective: ObjectiveRecord) -> Card | None:
-    """Return the card of an objective; None for an unknown metric, or for another direction."""
+    """Return the card of an objective, or None for an unknown metric or another direction."""
     if not is_metric(objective.key) or card(objective.key).direction != objective.direction:
         return None
     return card(objective.key)
@@ -117,7 +117,7 @@ def _trial(record: TrialRecord, objectives: int) -> Trial:
 
 
 def _best(record: BestRecord | None, trials: Mapping[int, Trial]) -> BestTrial | None:
-    """Return the best trial; None if it is not among the trials or has no value."""
+    """Return the best trial, or None if it is not among the trials or has no value."""
     if record is None or record.number not in trials or not trials[record.number].values:
         return None
     return BestTrial(number=record.number, values=trials[record.number].values, options=_options(record))
@@ -142,5 +142,5 @@ def _text(value: str) -> str:
 def _setting(value: object) -> SettingValue:
     """Return a setting as recorded: a text escaped, a list as text, and None for a number that no axis can show."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value if abs(value) <= 1e300 else None  # NaN is not
+        return value if abs(value) <= 1e300 else None  # NaN fails this comparison, too
     return value if value is None or isinstance(value, bool) else _text(value if isinstance(value, str) else repr(value))

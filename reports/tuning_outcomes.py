@@ -34,7 +34,7 @@ class TuningOutcome:
 
     @property
     def former_trial(self) -> str:
-        """The trial whose recipe the tuned runs have, if another trial is now the best; empty otherwise."""
+        """The trial whose recipe the tuned runs have, if another trial is now the best. Otherwise the text is empty."""
         if self.tuned is None or self.same or self.tuning.best is None:
             return ""
         trial = text(self.tuned.runs["trial"].iloc[-1])

@@ -1,7 +1,8 @@
 """View of results for the sections: runs grouped into cohorts that may be compared, and within a cohort into entries.
 
-The runs of a cohort share data, budget, track, results version, the random streams that follow the seed, and the evaluation protocol of every metric. No table mixes numbers that may not
-be compared. An entry is a variant under one configuration; its runs differ in the seed alone. The runs of a study's search are in no cohort,
+The runs of a cohort share data, budget, track and results version. They also share the random streams that follow the seed, and the
+evaluation protocol of every metric. No table mixes numbers that may not be compared. An entry is a variant under one configuration,
+and its runs differ in the seed alone. The runs of a study's search are in no cohort,
 because the search selects the best of them by its value. The final runs are in cohorts, as "dcgan (tuned)" and "dcgan (default)".
 """
 
@@ -45,7 +46,7 @@ class StudyResults:
     claims: bool  # whether its data is large enough to support conclusions
 
     def final(self, tuning: Tuning, *roles: str) -> tuple[Cohort, CohortEntry] | None:
-        """Return the newest entry of a variant's final runs in one of these roles, with its cohort; None without such an entry."""
+        """Return the newest entry of a variant's final runs in one of these roles, with its cohort. Without such an entry, return None."""
         wanted = {role_name(tuning.name, role) for role in roles}
         found = [(cohort, entry) for cohort in self.cohorts for entry in cohort.entries if entry.name in wanted]
         return max(found, key=lambda pair: pair[1].runs["started"].max()) if found else None
@@ -72,7 +73,7 @@ class View:
 
 
 def view(results: Results, *, small: bool = False) -> View:
-    """Return the results, grouped into cohorts and entries. Results without any run or study are a UserError."""
+    """Return the results, grouped into cohorts and entries. Raise a UserError for results without any run or study."""
     runs = results.runs[results.runs["kind"] == "run"]
     studies = [study for recorded in results.studies if (study := read_study(recorded)) is not None]
     if runs.empty and not studies:
@@ -148,7 +149,7 @@ def role_name(variant: str, role: str) -> str:
 
 
 def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the runs of each dataset, budget, track, results version and streams that follow the seed, in this order."""
+    """Yield the runs of each dataset, budget, track, results version and random streams that follow the seed, in this order."""
     runs = runs if VARY in runs else runs.assign(**{VARY: ALL})
     columns = ["dataset", "track", "results_version", VARY, *(name for name in map(str, runs.columns) if name.startswith(budget.PREFIX))]
     keys = [
@@ -160,14 +161,14 @@ def _grouped(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _varied(run: Mapping[Any, Any]) -> str:
-    """Return the streams that follow the seed of a run. A run records them only if others are fixed."""
+    """Return the random streams that follow the seed of a run. A run records them only if other streams are fixed."""
     return text(run.get(VARY)) or ALL
 
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs with a column `entry`: the variant, its role in a study, and its settings if it has several configurations.
 
-    If a role has several configurations, the current one in the study's record has the plain name; else the newest one has it.
+    If a role has several configurations, one has the plain name: the current one in the study's record, or else the newest one.
     """
     shared = ("param:seed", "param:dataset", "param:variant", "param:evaluation.", budget.PREFIX)
     settings = (name for name in map(str, runs.columns) if name.startswith("param:") and not name.startswith(shared))
@@ -242,14 +243,14 @@ def _headline(runs: pd.DataFrame) -> Card:
 
 
 def _rank(entry: CohortEntry, headline: Card) -> tuple[bool, float]:
-    """Entries are ranked by their median; those of which fewer than two runs finished are last."""
+    """Return the sort key of an entry: its median. Entries with failures and fewer than two finished runs are last."""
     median = entry.summary(headline.key).median
     value = math.inf if math.isnan(median) else -median if headline.direction == "higher" else median
     return entry.sample(headline.key).failed_out, value
 
 
 def _titles(cohorts: Sequence[Cohort]) -> list[str]:
-    """Return the differences of each cohort from the others; empty for a single cohort."""
+    """Return the differences of each cohort from the others. It is empty for a single cohort."""
     if len(cohorts) == 1:
         return [""]
     parts = [(c.budget, c.held_equal, f"results version {c.results_version}", c.varied, c.why) for c in cohorts]

@@ -88,7 +88,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._draw()
 
     def update(self, job: TrialJob, progress: object) -> None:
-        """Move the trial's bar."""
+        """Update the trial's progress bar."""
         if not isinstance(progress, RunProgress):
             return
         if job.key not in self._tasks:
@@ -97,7 +97,7 @@ class LiveStudyDisplay(LineStudyDisplay):
         self._draw()
 
     def end(self, job: TrialJob, result: RunResult, standings: Sequence[Standing]) -> None:
-        """Replace the trial's bar by a line."""
+        """Replace the trial's progress bar by a line."""
         if job.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(job.key))
         self._standings = standings

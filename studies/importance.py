@@ -23,7 +23,7 @@ TREES, DEPTH = 32, 32
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """Record of the importance of each path, as {"mean", "sd"} over half-samples. None with a note if the trials do not suffice."""
+    """Record of the importance of each path, as {"mean", "sd"} over half-samples. Without enough trials, it is None with a note."""
 
     values: dict[str, dict[str, float]] | None = None
     note: str = ""
@@ -32,7 +32,7 @@ class Importance:
 def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importance:
     """Compute the importance for the first objective, on a log scale if all scores are positive.
 
-    A pruned trial counts with its last reported score, a trial without a score with the worst score of all trials.
+    A pruned trial has its last reported score. A trial without a score has the worst score of all trials.
     """
     ended = [trial for trial in trials if trial.state in DONE and len(trial.params) == len(arm.dimensions)]
     if len(ended) < FEWEST or len(arm.dimensions) < 2:
@@ -62,7 +62,7 @@ def importance(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial]) -> Importanc
 
 
 def _score(trial: FrozenTrial) -> float:
-    """Return the first objective of a trial, or the last reported score of a pruned trial. NaN if there is none."""
+    """Return the first objective of a trial, or the last reported score of a pruned trial. Without a score, return NaN."""
     if trial.state == TrialState.PRUNED:
         return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else math.nan
     return trial.values[0] if UNSCORED not in trial.user_attrs else math.nan
@@ -79,7 +79,7 @@ def _scores(plan: Plan, trials: Sequence[FrozenTrial]) -> Any | None:
 
 
 def _shares(trials: Sequence[FrozenTrial], seed: int) -> dict[str, float]:
-    """Return the share of each path. Empty if all trials have the same score."""
+    """Return the share of each path, or no shares if all trials have the same score."""
     if len({trial.value for trial in trials}) < 2:
         return {}
     study = optuna.create_study()

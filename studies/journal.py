@@ -100,7 +100,7 @@ class FileStorage(Storage):
 
 
 class _AppendLock:
-    """The lock under which Optuna appends to the journal.
+    """Lock under which Optuna appends to the journal.
 
     It is a lock of the operating system, so a killed process does not block others. `acquire` removes a damaged end of the file.
     """
@@ -151,7 +151,7 @@ def open_journal(path: Path) -> Storage:
 
 
 def _is_journal(line: bytes) -> bool:
-    """Return whether a file with this first line is a journal or empty. No other file is written or repaired."""
+    """Return whether a file with this first line is a journal or empty. The storage never writes or repairs another file."""
     return not line or _is_record(line)
 
 

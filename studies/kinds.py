@@ -17,7 +17,7 @@ def is_journal(given: str) -> bool:
 
 
 def check_kind(given: str) -> None:
-    """Raise a UserError unless `given` is a path or a PostgreSQL address. Does not connect."""
+    """Raise a UserError unless `given` is a path or a PostgreSQL address. The function does not connect."""
     if not given.strip():
         raise UserError("--storage takes the path of a journal file or postgresql://USER@HOST/NAME, not an empty string")
     if not is_journal(given) and given.partition("://")[0] not in POSTGRES:

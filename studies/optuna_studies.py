@@ -30,9 +30,9 @@ def name_of(plan: Plan, arm: Arm) -> str:
 
 
 def check_known(plan: Plan, storage: Storage) -> None:
-    """Raise a UserError if the storage has a different study of that name. Writes nothing.
+    """Raise a UserError if the storage has a different study of that name. The function writes nothing.
 
-    Also checks recorded variants of the study outside this plan.
+    It also checks recorded variants of the study outside this plan.
     """
     wanted = {name_of(plan, arm): _plain(plan.identity(arm)) for arm in plan.arms}
     for summary in optuna.get_all_study_summaries(storage.optuna, include_best_trial=False):
@@ -118,7 +118,7 @@ def grid(plan: Plan, arm: Arm) -> list[dict[str, Any]]:
 def target(plan: Plan, arm: Arm, trials: Sequence[FrozenTrial] = ()) -> int:
     """Return the number of trials for a variant. In a grid search, the points and the default are the limit.
 
-    Failed trials of a grid search count as done.
+    Failed trials of a grid search are done, too.
     """
     if plan.sampler != "grid":
         return plan.trials
@@ -143,7 +143,7 @@ def difference(recorded: Any, wanted: dict[str, Any]) -> str:
 
 
 def _words(value: Any, other: Any) -> str:
-    """Return a part of an identity as text. Of a list, includes only items that the other list does not have."""
+    """Return a part of an identity as text. Of a list, include only the items that the other list lacks."""
     if not isinstance(value, list) or not isinstance(other, list):
         return str(value)
     parts = [part for part in value if part not in other]

@@ -21,7 +21,7 @@ from studies.study import FIRST_SEARCH_SEED, Arm, Plan, SearchObjective, Study
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("none", "median", "wilcoxon")
 WILCOXON_SEEDS = 5  # the last test is after four seeds, where the smallest p is .0625 and the threshold is .1
-MOST_POINTS = 1_000_000  # of a grid
+MOST_POINTS = 1_000_000  # largest number of points of a grid
 MOST_TRIALS = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # also the name of an experiment, of folders and of locks
 

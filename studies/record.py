@@ -1,6 +1,6 @@
 """Record a study in MLflow: one parent run with the scores of trials as metrics and the artifact `study.json`.
 
-A resumed study uses the same parent. Reports read only `study.json`; `bench.tracking.study_record` defines its fields.
+A resumed study uses the same parent. Reports read only `study.json`. `bench.tracking.study_record` defines its fields.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _best(arm: Arm, trial: FrozenTrial) -> BestRecord:
 
 
 def settings_of_trial(arm: Arm, trial: FrozenTrial) -> dict[str, Any]:
-    """Return the settings of a trial that differ from the variant's configuration. Empty for the default."""
+    """Return the settings of a trial that differ from the variant's configuration. The default has none."""
     return {} if trial.user_attrs.get(DEFAULT) else arm.settings(params(arm, trial))
 
 

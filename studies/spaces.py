@@ -20,8 +20,8 @@ from bench.core.registry import Registry
 from bench.core.text import matches
 
 Kind = Literal["log", "linear", "int", "choice"]
-GRID_POINTS = 4  # of a range of real numbers, both ends included
-DIGITS = 4  # of a real number, so that recommended values are easy to read and type
+GRID_POINTS = 4  # points of a range of real numbers, both ends included
+DIGITS = 4  # significant digits of a real number, so that recommended values are easy to read and type
 
 
 class Dimension(BaseModel):

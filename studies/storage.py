@@ -21,7 +21,7 @@ from bench.core.errors import UserError, one_line
 from bench.tracking.store import redacted
 
 # Attributes of a trial: its worker, the reason of a failure, and an interruption by the user.
-# A repeated trial also has the number of the first trial, and the number of workers that exited during its parameters.
+# A repeated trial also has the number of the first trial, and the number of workers that exited with its parameters.
 WORKER, REASON, STOPPED, AGAIN, DEATHS = "worker", "reason", "stopped", "again", "deaths"
 MOST_DEATHS = 5  # of workers with the same parameters: after these, the parameters are the likely cause
 

@@ -16,8 +16,8 @@ from bench.scheduling.suite import Entry
 from studies.spaces import Dimension, Space, as_options, defaults_of, settings_of
 
 Direction = Literal["lower", "higher"]
-FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ...: no overlap
-WORST = 1e9  # score of a diverged trial: finite and worse than every other
+FIRST_SEARCH_SEED = 1_000_000  # the final runs have the seeds 0, 1, 2, ..., so the two do not overlap
+WORST = 1e9  # score of a diverged trial: finite, and worse than every other score
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from studies.trial import DONE, NOTHING, UNSCORED, TrialJob, left
 
 POLL_SECONDS = 2.0  # between checks for dead workers of other processes
 GIVE_UP = 3  # failed trials of a variant, after which the study starts no more of them
-MOST_DEATHS = 10  # workers of a variant that exit in one execution, after which the study starts no more of its trials
+MOST_DEATHS = 10  # workers of a variant that exit during one command, after which the study starts no more of its trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Standing:
     wanted: int
     complete: int = 0
     pruned: int = 0
-    unscored: int = 0  # of the complete ones
+    unscored: int = 0  # complete and pruned trials without a score
     running: int = 0
     failed: int = 0
     default: float | None = None  # the first objective of the default recipe
@@ -93,13 +93,13 @@ class _Search:
     driver: str
     out: Counter[int] = field(default_factory=Counter)  # unfinished jobs of each arm
     given_up: set[int] = field(default_factory=set)
-    crashes: Counter[int] = field(default_factory=Counter)  # in this execution, like `deaths`
+    crashes: Counter[int] = field(default_factory=Counter)  # since this command started, like `deaths`
     deaths: Counter[int] = field(default_factory=Counter)
     number: int = 0
     polled: float = 0.0
 
     def jobs(self) -> Iterator[TrialJob | None]:
-        """Yield a job for every trial to start, and None while the search only waits for running trials."""
+        """Yield a job for every trial to start. Yield None while the search only waits for running trials."""
         while True:
             needs = {index: need for index in range(len(self.plan.arms)) if index not in self.given_up and (need := self._need(index)) > 0}
             if needs:
@@ -129,7 +129,7 @@ class _Search:
         return left(trials, target(self.plan, self.plan.arms[index], trials)) + mine - self.out[index]
 
     def _others(self) -> bool:
-        """Return whether other processes have running trials. Their workers may still exit without a result."""
+        """Return whether other processes have running trials, whose workers may still exit without a result."""
         return any(
             trial.state == TrialState.RUNNING and not self._is_mine(trial)
             for index in range(len(self.plan.arms)) if index not in self.given_up for trial in self._trials(index)

@@ -251,7 +251,7 @@ def step_of(share: float, parts: int, images: int | None) -> int:
 
 
 def _has_ended(tags: Mapping[str, str], protocol: str) -> bool:
-    """Return whether a run has a score by this evaluation protocol, or has diverged."""
+    """Return whether a run has a score under this evaluation protocol, or has diverged."""
     return tags.get("status") == "diverged" or (tags.get("status") == "finished" and tags.get("protocol") == protocol)
 
 

@@ -1,4 +1,4 @@
-"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given stream."""
+"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given random stream."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-SHIFT = 0.125  # of a side, at most
-HOLE = 0.5  # of a side
-CROP = 4  # pixels, at most, of the augmentation of consistency regularisation
+SHIFT = 0.125  # largest shift, as a share of a side
+HOLE = 0.5  # side of the hole, as a share of the image's side
+CROP = 4  # largest shift in pixels, for consistency regularisation
 
 
 def colour(images: Tensor, noise: torch.Generator) -> Tensor:

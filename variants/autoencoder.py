@@ -56,7 +56,7 @@ class AutoencoderGanNetworks(GanNetworks):
 
 
 def build_autoencoder_gan(networks: str, recipe: Recipe, data: DataShape) -> AutoencoderGanNetworks:
-    """Return the networks of a GAN with an autoencoder: its encoder is the backbone's discriminator, its decoder a second generator."""
+    """Return the networks of a GAN with an autoencoder. Its encoder is the backbone's discriminator, its decoder a second generator."""
     recipe = recipe_of(AutoencoderGanRecipe, recipe, "a GAN with an autoencoder")
     code = recipe.code_dim
     generator, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=code, norm=recipe.norm_d)
@@ -86,7 +86,7 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 
 class EbganObjective(Objective):
-    """Objective of EBGAN: the discriminator gives low energies to real data, and energies of at least a margin to generated data."""
+    """Objective of EBGAN. The discriminator gives low energies to real data, and energies of at least a margin to generated data."""
 
     needs = AutoencoderGanNetworks
     formula = (
@@ -122,7 +122,7 @@ class EbganObjective(Objective):
 
 
 class BeganObjective(Objective):
-    """Objective of BEGAN: the discriminator reconstructs real but not generated data. A weight k_t balances the two errors."""
+    """Objective of BEGAN. The discriminator reconstructs real but not generated data. A weight k_t balances the two errors."""
 
     needs = AutoencoderGanNetworks
     formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over numbers"
@@ -173,7 +173,7 @@ def fresh_fakes(nets: AutoencoderGanNetworks, n: int, step: Step) -> Tensor:
 
 
 def autoencoder_gan(networks: Networks) -> AutoencoderGanNetworks:
-    """Return the networks with the type of a GAN with an autoencoder. `Objective.check` checks it earlier, with a message for users."""
+    """Return the networks with the type of a GAN with an autoencoder. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, AutoencoderGanNetworks):
-        raise TypeError(f"not a GAN with an autoencoder: {type(networks).__name__}")
+        raise TypeError(f"expected AutoencoderGanNetworks, got {type(networks).__name__}; build the networks with `build_autoencoder_gan`")
     return networks

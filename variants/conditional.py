@@ -32,7 +32,7 @@ class ConditionalGanNetworks(GanNetworks):
         self.classes = data.classes
 
     def draw(self, n: int, noise: torch.Generator, labels: Tensor | None = None) -> Latent:
-        """Return n latents with these labels [n]. Without labels it draws from all classes uniformly."""
+        """Return n latents with these labels [n]. Without labels, draw the classes uniformly."""
         if labels is None:
             labels = torch.randint(self.classes, (n,), generator=noise, device=noise.device)
         return super().draw(n, noise, labels)
@@ -48,7 +48,7 @@ class ConditionalGanNetworks(GanNetworks):
         return one_hot(labels, self.classes).float().reshape(len(labels) // self.pack, -1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """Return the traversal of the classes: each z in each class."""
+        """Return the traversal of the classes, with each z in each class."""
         return {
             **super().traversals(latent, columns),
             CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device)),

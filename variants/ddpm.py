@@ -15,7 +15,7 @@ from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
-LEAST_LEFT = 1e-12  # of the data's variance at the last time; 4e-5 with the published schedule
+LEAST_LEFT = 1e-12  # least share of the data's variance at the last time. With the published schedule it is 4e-5
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -110,7 +110,7 @@ class DiffusionObjective(Objective):
         It is a mean over the elements of an example.
         """
         if not isinstance(networks, DiffusionNetworks):
-            raise TypeError(f"not networks of diffusion: {type(networks).__name__}")
+            raise TypeError(f"expected DiffusionNetworks, got {type(networks).__name__}; build the networks with `build_ddpm`")
         device = batch.data.device
         times = torch.randint(1, self.times + 1, (len(batch),), generator=step.noise, device=device)
         noise = torch.randn(batch.data.shape, generator=step.noise, device=device)

@@ -26,7 +26,7 @@ class Divergence:
 
     activation: Callable[[Tensor], Tensor]  # g(v), into the domain of the conjugate
     conjugate: Callable[[Tensor], Tensor]  # f*(g(v))
-    formula: str  # of both
+    formula: str  # of the losses of both players
 
     def discriminator(self, real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
         """Return f*(g(f)) - g(r)."""

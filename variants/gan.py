@@ -18,7 +18,7 @@ from variants.networks.growth import Position
 from variants.penalties import clip_weights, consistency, dragan_penalty, gradient_penalty, lecam, squared_gradient
 from variants.recipe import GRADIENT_PENALTIES, GanRecipe, as_gan_recipe, check_packs, refuse_nonsense
 
-LECAM_DECAY = 0.99  # of the running means, as published
+LECAM_DECAY = 0.99  # decay of the running means, as published
 
 
 class GanNetworks(Networks):
@@ -33,7 +33,7 @@ class GanNetworks(Networks):
         self.z_distribution = recipe.z_distribution
         self.pack = recipe.pack
         self.batch_coupled = has_batch_norm(discriminator) or recipe.minibatch_std
-        # Cached: an isinstance check of a protocol takes longer than drawing a batch.
+        # The result is cached, because an isinstance check of a `Protocol` class takes longer than drawing a batch.
         self._generator_takes_more = isinstance(generator, TakesMore)
         self._growing = tuple(name for name, part in self.named_children() if isinstance(part, Grows))
 
@@ -223,7 +223,7 @@ class AdversarialObjective(Objective):
         return {}
 
     def discriminator_input(self, data: Tensor, step: Step) -> Tensor:
-        """Return data as the discriminator sees it, with the recipe's instance noise and augmentation."""
+        """Return the discriminator's input: data with the recipe's instance noise and augmentation."""
         recipe = self.recipe
         if recipe.instance_noise:
             share = max(0.0, 1.0 - step.images / recipe.instance_noise_images) if recipe.instance_noise_images else 1.0
@@ -274,7 +274,7 @@ class AdversarialObjective(Objective):
 
 
 def gan(networks: Networks) -> GanNetworks:
-    """Return the networks with the type of a GAN. `Objective.check` checks it earlier, with a message for users."""
+    """Return the networks with the type of a GAN. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, GanNetworks):
-        raise TypeError(f"not GAN networks: {type(networks).__name__}")
+        raise TypeError(f"expected GanNetworks, got {type(networks).__name__}; build the networks with `build_gan`")
     return networks

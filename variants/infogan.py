@@ -53,7 +53,7 @@ class InfoGanNetworks(GanNetworks):
         return torch.cat([latent.z, code, latent.extra[CONTINUOUS]], dim=1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """Return the traversals: each z in each category, and along each continuous code."""
+        """Return the traversals of each z, over the categories and along each continuous code."""
         device = latent.z.device
         found = {
             **super().traversals(latent, columns),
@@ -74,7 +74,7 @@ def build_infogan(networks: str, recipe: Recipe, data: DataShape) -> InfoGanNetw
 
 
 class InfoObjective(AdversarialObjective):
-    """Objective of InfoGAN: the minimax game minus λ L_I(G, Q), which D's features, Q and G all maximise: eq. 6."""
+    """Objective of InfoGAN: the minimax game minus λ L_I(G, Q) (eq. 6). D's features, Q and G all maximise L_I."""
 
     needs = InfoGanNetworks
     recipe: InfoRecipe
@@ -106,7 +106,7 @@ class InfoObjective(AdversarialObjective):
 
 
 def information_bound(logits: Tensor, code: Tensor) -> Tensor:
-    """Return L_I = E[log Q(c | x)] + H(c) [N], for a code that is uniform over its values: eq. 5. At most log(values), in nats."""
+    """Return L_I = E[log Q(c | x)] + H(c) [N], for a code that is uniform over its values: eq. 5. It is at most log(values), in nats."""
     return math.log(logits.shape[1]) - cross_entropy(logits, code, reduction="none")
 
 

@@ -1,6 +1,6 @@
 """Adversarial losses on logits, per sample. Discriminator and generator each minimise their loss.
 
-r and f are the discriminator's logits of real and of generated examples, σ is the logistic function. The losses of f-GAN are in
+r and f are the discriminator's logits of real and of generated examples. σ is the logistic function. The losses of f-GAN are in
 `variants.divergences`.
 """
 
@@ -31,7 +31,7 @@ class AdversarialLoss:
     """Record of a pair of losses on logits [N]."""
 
     discriminator: Callable[[Tensor, Tensor, Labels], Tensor]  # (r, f, labels) -> [N]
-    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]; most use f alone
+    generator: Callable[[Tensor, Tensor], Tensor]  # (f, r) -> [N]. Most losses use only f
     formula: str
     citation: str
     log_odds: bool = False  # whether σ(logit) is the probability of being real
@@ -50,7 +50,7 @@ def cross_entropy(logits: Tensor, label: float) -> Tensor:
 
 
 def binary_cross_entropy(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return -log σ(r) - log(1 - σ(f)) with hard labels: Goodfellow et al. 2014, eq. 1. With other labels it is their cross-entropy."""
+    """Return -log σ(r) - log(1 - σ(f)) with hard labels: Goodfellow et al. 2014, eq. 1. With other labels, return the cross-entropy with these labels."""
     return cross_entropy(real, labels.real) + cross_entropy(fake, labels.fake)
 
 
@@ -75,7 +75,7 @@ def least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def sigmoid_least_squares_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return (σ(r) - b)² / 2 + (σ(f) - a)² / 2, least squares on probabilities, as Lucic et al. 2018 train it."""
+    """Return (σ(r) - b)² / 2 + (σ(f) - a)² / 2, least squares on probabilities, as in Lucic et al. 2018."""
     return least_squares_discriminator(real.sigmoid(), fake.sigmoid(), labels)
 
 
@@ -85,7 +85,7 @@ def sigmoid_least_squares_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def wasserstein_critic(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return f - r: Arjovsky et al. 2017, eq. 2, as minimised."""
+    """Return f - r: Arjovsky et al. 2017, eq. 2, with the sign for minimisation."""
     return fake - real
 
 
@@ -95,12 +95,12 @@ def wasserstein_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return max(0, 1 - r) + max(0, 1 + f): Lim & Ye 2017, as Miyato et al. 2018, eq. 16."""
+    """Return max(0, 1 - r) + max(0, 1 + f): Lim & Ye 2017, in the form of Miyato et al. 2018, eq. 16."""
     return relu(1.0 - real) + relu(1.0 + fake)
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return -log σ(r - f): Jolicoeur-Martineau 2019, eq. 5. The pairs of r and f are neighbours in the batch."""
+    """Return -log σ(r - f): Jolicoeur-Martineau 2019, eq. 5. The loss pairs r and f by their index in the batch."""
     return softplus(fake - real)
 
 

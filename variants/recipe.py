@@ -53,7 +53,7 @@ class GanRecipe(Recipe):
     @field_validator("augment", mode="before")
     @classmethod
     def _policy(cls, given: object) -> object:
-        """Return a policy as text. It may be given as text or as a list of parts."""
+        """Return the text of a policy that is text or a list of parts."""
         text = ",".join(map(str, given)) if isinstance(given, list | tuple) else given
         if not isinstance(text, str) or not text:
             return text

@@ -1,4 +1,4 @@
-"""Unrolled GAN: the generator's loss uses the discriminator after a few further steps (Metz et al. 2017, arXiv 1611.02163)."""
+"""Unrolled GAN: the generator's loss uses the discriminator after a few unrolled steps (Metz et al. 2017, arXiv 1611.02163)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
-    """The recipe of an unrolled GAN: that of a GAN, with the number and the learning rate of D's further steps."""
+    """The recipe of an unrolled GAN: that of a GAN, with the number and the learning rate of D's unrolled steps."""
 
     unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="further steps of the discriminator in the generator's loss")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
 
 
 class UnrolledObjective(AdversarialObjective):
-    """Adversarial objective in which the discriminator judges the generator with its weights after `unroll` further steps."""
+    """Adversarial objective in which the discriminator judges the generator with its weights after `unroll` unrolled steps."""
 
     recipe: UnrolledRecipe
 
@@ -37,7 +37,7 @@ class UnrolledObjective(AdversarialObjective):
         )
         if beside:
             raise UserError(
-                f"recipe.{beside}={getattr(recipe, beside)}: the further steps of an unrolled GAN use only the loss; set recipe.{beside}=0"
+                f"recipe.{beside}={getattr(recipe, beside)}: the unrolled steps of an unrolled GAN use only the loss; set recipe.{beside}=0"
             )
         later = f"the negative of D's, by D as it would be after {recipe.unroll} steps more"
         self.formula = adversarial(recipe, self.loss, generator=later)

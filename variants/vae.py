@@ -106,14 +106,14 @@ def gaussian(data: Tensor, decoded: Tensor, sd: float) -> Tensor:
 
 
 def vae(networks: Networks) -> VaeNetworks:
-    """Return the networks with the type of a VAE. `Objective.check` checks it earlier, with a message for users."""
+    """Return the networks with the type of a VAE. `Objective.check` checks the type earlier, with a message for users."""
     if not isinstance(networks, VaeNetworks):
-        raise TypeError(f"not networks of a VAE: {type(networks).__name__}")
+        raise TypeError(f"expected VaeNetworks, got {type(networks).__name__}; build the networks with `build_vae`")
     return networks
 
 
 def build_vae(networks: str, recipe: Recipe, data: DataShape) -> VaeNetworks:
-    """Return the networks of a VAE: the encoder is the backbone's discriminator, the decoder its generator."""
+    """Return the networks of a VAE. The encoder is the backbone's discriminator, and the decoder its generator."""
     recipe = recipe_of(VaeRecipe, recipe, "a VAE")
     decoder, encoder = build_pair(networks, recipe, data, latent=recipe.z_dim, code=2 * recipe.z_dim, norm=recipe.norm_encoder)
     return VaeNetworks(encoder, decoder, recipe.z_dim, data.kind)

@@ -81,8 +81,7 @@ class Evaluator:
     `samples`: the number of examples, 0 for the default. `inception`: add the metrics of the published Inception network. `photo`: add
     those of EfficientNet-Lite0. `cas`: add the classification accuracy score of conditional models. `errors`: add standard errors.
     `headline`: the metric at evaluation points, by default that of the dataset. `metrics`: measure only these keys and the headline.
-    `resize`: how Inception resizes images. `statistics`: a file of statistics that
-    the FID uses in place of the test split.
+    `resize`: how Inception resizes images. `statistics`: a file of statistics that the FID uses in place of the test split.
 
     Raises UserError if the dataset has no metric, a key is unknown, or `samples` is too small. Also raises it if weights or statistics of
     an extractor are missing.

@@ -29,7 +29,7 @@ TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")  # sorted by th
 
 
 def runs_of(database: sqlite3.Connection, suite: str) -> dict[str, str]:
-    """Return the finished runs of a suite: run id to the URI of its artifacts."""
+    """Return the finished runs of a suite as {run id: URI of its artifacts}."""
     query = """SELECT runs.run_uuid, runs.artifact_uri FROM runs JOIN experiments USING (experiment_id)
     JOIN tags AS kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'kind' AND kind.value = 'run'
     JOIN tags AS status ON status.run_uuid = runs.run_uuid AND status.key = 'status' AND status.value = 'finished' WHERE experiments.name = ?"""

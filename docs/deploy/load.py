@@ -3,8 +3,8 @@
     python docs/deploy/load.py --server /srv/ganbench --like mlflow.db --suite quick --runs 64 --seconds 40
 
 Each writer is a process that calls the code of a run: `Tracker.start_run`, `RunLog`, journal, delivery. It logs the data of a finished run
-of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. Nothing is trained.
-`serve.sh` must have started the server on this machine; the password of admin comes from its `secrets`. The script prints JSON.
+of a suite: the same keys at the same evaluation points, tags, parameters and artifacts, spread over `--seconds`. It trains nothing.
+`serve.sh` must have started the server on this machine. The password of admin comes from its `secrets`. The script prints JSON.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Shape:
 
     @property
     def points(self) -> int:
-        """Number of points that the store gets. Values that are not finite are no points."""
+        """Number of finite values, which are the points that the store gets."""
         return sum(len(values) for _, values in self.marks)
 
 
@@ -77,7 +77,7 @@ class WriterReport:
 
 
 def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pipe: Any) -> None:
-    """Log one run from its own process, over so many seconds, and send its WriterReport through the pipe."""
+    """Log one run from its own process over the given seconds, and send its WriterReport through the pipe."""
     report, started = WriterReport(), time.monotonic()
     watch_calls(report)
     try:
@@ -88,7 +88,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
-            if time.monotonic() - sent > FLUSH_SECONDS:  # a run also sends after a checkpoint
+            if time.monotonic() - sent > FLUSH_SECONDS:  # a run also sends points after a checkpoint
                 log.allow_points(log.position)
                 sent = time.monotonic()
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
@@ -139,7 +139,7 @@ class Server:
         return {"mlflow": family_seconds(self._mlflow), "postgresql": family_seconds(self._postgres)}
 
     def memory_mb(self) -> dict[str, float]:
-        """Return resident memory of both in MB. Shared pages count in proportion (PSS)."""
+        """Return resident memory of both in MB. It includes a share of each shared page (PSS)."""
         return {
             name: sum(resident_mb(pid) for pid in family(pid)) for name, pid in (("mlflow", self._mlflow), ("postgresql", self._postgres))
         }
@@ -190,7 +190,7 @@ def resident_mb(pid: int) -> float:
 
 
 def load(server: Server, shape: Shape, *, runs: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """Start so many writers at once, wait for them, and return throughput, latency, errors and resources."""
+    """Start the writers at once, wait for them, and return throughput, latency, errors and resources."""
     Tracker(server.uri, SUITE)  # creates the experiment before the writers start
     context = multiprocessing.get_context("fork")
     used, started, most = server.cpu_seconds(), time.monotonic(), Counter[str]()

@@ -69,7 +69,7 @@ def _theme() -> Any:  # its keys are literals in matplotlib's stubs
 
 
 def picture(ax: Axes, alt: str) -> document.Picture:
-    """Return the axes' figure as SVG without a date; its ink and paper follow the reader's colour scheme."""
+    """Return the axes' figure as SVG without a date. Its ink and paper follow the reader's colour scheme."""
     buffer = io.StringIO()
     figure_of(ax).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     image_text = svg.minified(buffer.getvalue())

@@ -32,14 +32,14 @@ def class_shares_data(evidence: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame
 
 
 def _shares(values: Any) -> list[float]:
-    """Return a list of numbers from 0 to 1, not all 0; empty for anything else."""
+    """Return a list of numbers from 0 to 1, not all 0. The list is empty for any other evidence."""
     if not isinstance(values, list) or not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
         return []
     return [float(value) for value in values] if any(values) else []
 
 
 def draw(ax: Axes, data: pd.DataFrame, style: Style, largest: float) -> None:
-    """Draw the mean share over seeds as bars, each seed as a dot, and the real share as a tick; the axis ends at `largest`."""
+    """Draw the mean share over seeds as bars, each seed as a dot, and the real share as a tick. The axis ends at `largest`."""
     means = data.groupby("position", sort=True).agg(name=("name", "first"), generated=("generated", "mean"), real=("real", "mean"))
     ax.barh(means.index, means["generated"], color=style.colour, height=0.72, alpha=0.85)
     ax.scatter(data["generated"], data["position"], s=7, color=INK, alpha=0.55, linewidths=0, zorder=3)

@@ -52,7 +52,7 @@ class ColourScale:
 
 
 def colour_scale(values: Iterable[float], metric: Card) -> ColourScale | None:
-    """Return the scale of all finite values; None without any."""
+    """Return the scale of all finite values, or None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None

@@ -16,7 +16,7 @@ from reports.study import SearchDimension, SettingValue
 
 MOST_SLOTS = 10  # whole numbers with one slot each
 FEWEST_BINS, MOST_BINS = 3, 8
-GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, never cluster
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of this number, modulo 1, never cluster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class DimensionAxis:
     slots: tuple[SettingValue, ...] = ()
 
     def at(self, value: SettingValue) -> float:
-        """Return the position of a value; NaN if it has none."""
+        """Return the position of a value, or NaN if it has none."""
         if self.slots:
             return float(self.slots.index(value)) if value in self.slots else math.nan
         position = _value(value)
@@ -41,7 +41,7 @@ class DimensionAxis:
         return self.at(value) + (((trial * GOLDEN) % 1 - 0.5) * 0.56 if self.slots else 0.0)
 
     def edges(self, points: int) -> list[float]:
-        """Return the edges of bins: one bin for each slot, else a number of bins that suits the number of points."""
+        """Return the edges of bins: one bin for each slot, or else a number of bins that suits the number of points."""
         if self.slots:
             return [i - 0.5 for i in range(len(self.slots) + 1)]
         bins = min(max(math.ceil(math.sqrt(points)), FEWEST_BINS), MOST_BINS)
@@ -87,7 +87,7 @@ class DimensionAxis:
 
 
 def axis_of(dimension: SearchDimension, values: Iterable[SettingValue]) -> DimensionAxis | None:
-    """Return the axis of a dimension; None without values. It includes trials outside the range, such as a default."""
+    """Return the axis of a dimension, or None without values. It includes trials outside the range, such as a default."""
     tried = [value for value in values if value is not None]
     if dimension.kind == "choice":
         slots = tuple(dict.fromkeys([*dimension.choices, *tried]))

@@ -21,7 +21,7 @@ def expected_best_data(study: SearchedStudy) -> pd.DataFrame:
     """Return entry, trials, value: the expected best of a number of random trials.
 
     A curve starts at the first number of trials that cannot all have diverged.
-    The data leave out the default recipe, because it is not a random trial. A pruned trial counts with its last value.
+    The data leave out the default recipe, because it is not a random trial. A pruned trial has its last value.
     """
     rows = []
     for tuning in study.tunings:

@@ -19,7 +19,7 @@ from reports.plots.dimension_axis import DimensionAxis, setting_text
 from reports.plots.trials import draw_places, settings, trials_data, value_text
 from reports.study import SearchDimension, SearchedStudy, Tuning
 
-FEWEST = 5  # trials; with fewer there are dots and no bins
+FEWEST = 5  # trials; with fewer trials, the map has dots and no bins
 BIN_COLUMNS = ["left", "right", "bottom", "top", "value", "n"]
 
 
@@ -33,7 +33,7 @@ def heat_map_data(study: SearchedStudy, tuning: Tuning, x: SearchDimension, y: S
 def bins_data(data: pd.DataFrame, x: DimensionAxis, y: DimensionAxis, direction: Direction) -> pd.DataFrame:
     """Return left, right, bottom, top, value, n: the bins with trials and their median. Below `FEWEST` trials there are no bins.
 
-    A diverged trial is infinitely bad, and an infinite median is NaN. A pruned trial counts with its last value.
+    A diverged trial is infinitely bad, and an infinite median is NaN. A pruned trial has its last value.
     """
     if len(data) < FEWEST:
         return pd.DataFrame(columns=BIN_COLUMNS)

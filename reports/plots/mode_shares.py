@@ -17,7 +17,7 @@ from reports.palette import INK, Style
 ShareKind: TypeAlias = Literal["modes", "bins"]  # a key of the evidence
 COLUMNS = ["position", "generated", "real", "seeds"]
 MOST = 10_000  # shares; the plot omits longer lists
-IN_ORDER = 100  # up to so many modes are in the order of the data; more are sorted by share
+IN_ORDER = 100  # at most this many modes are in the order of the data, and more are sorted by share
 CLIP = 6.0  # the scale ends at this multiple of the largest real share
 ERROR = 0.01  # tolerance for the sum of shares, which is 1
 
@@ -43,7 +43,7 @@ def mode_shares_data(evidence: Mapping[int, Mapping[str, Any]], kind: ShareKind)
 
 
 def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Return generated and real shares of a run; None if they are missing or do not match."""
+    """Return generated and real shares of a run, or None if they are missing or do not match."""
     if not isinstance(own, Mapping):
         return None
     if kind == "bins":
@@ -55,7 +55,7 @@ def _shares(own: object, kind: ShareKind) -> tuple[tuple[float, ...], tuple[floa
 
 
 def _checked(values: object) -> tuple[float, ...] | None:
-    """Return a list of shares, non-negative numbers with the sum 1; None for anything else."""
+    """Return a list of shares, non-negative numbers with the sum 1, or None for any other evidence."""
     if not isinstance(values, list) or not 0 < len(values) <= MOST:
         return None
     if not all(type(value) in (int, float) and 0 <= value <= 1 for value in values):

@@ -1,4 +1,4 @@
-"""The power of one entry's images at each radial frequency, against that of real test images."""
+"""Plot of the power of one entry's images at each radial frequency, against that of real test images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.palette import INK, Style
 
 COLUMNS = ["seed", "cycles", "generated", "real"]
 MOST = 10_000  # frequencies: longer lists are not valid
-SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared: smaller powers count as SMALLEST, and no image has more than LARGEST
+SMALLEST, LARGEST = 1e-3, 1e12  # grey levels squared. SMALLEST replaces smaller powers, and no image has more than LARGEST
 ROUNDING = 1e-3  # relative difference of the same power on two machines
 
 
@@ -52,7 +52,7 @@ def _powers(own: object) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
 
 
 def _checked(values: object) -> tuple[float, ...] | None:
-    """Return a list of powers, or None for anything else."""
+    """Return a list of powers, or None for any other evidence."""
     if not isinstance(values, list) or not 0 < len(values) <= MOST:
         return None
     return tuple(map(float, values)) if all(type(value) in (int, float) and 0 <= value <= LARGEST for value in values) else None

@@ -18,7 +18,7 @@ COLUMNS = ["entry", "key", "value", "rank", "position"]
 
 
 def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
-    """Return entry, key, value, rank (1 is best; equal values share their mean rank) and position.
+    """Return entry, key, value, rank (1 is best, and equal values share their mean rank) and position.
 
     Positions are 1, 2, ... from the top, ties by name.
     `medians` has the values of each entry by key.

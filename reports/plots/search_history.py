@@ -27,7 +27,7 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, metric: Card) -> None:
     known = data[data["best"].notna()]
     ax.step(known["number"], known["best"], where="post", color=style.colour, linewidth=1.6, alpha=0.7, zorder=2)
     draw_trials(ax, data.assign(x=data["number"]), style, metric)
-    ax.set_xlim(-0.6, float(data["number"].max()) + 0.6)  # crosses do not extend it
+    ax.set_xlim(-0.6, float(data["number"].max()) + 0.6)  # fixed limits, which crosses do not extend
     ax.set_xlabel("trial")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
 

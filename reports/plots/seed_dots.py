@@ -38,12 +38,12 @@ class DotScale:
 
 
 def scale_of(values: Iterable[float]) -> DotScale | None:
-    """Return a scale of all finite values; None without any."""
+    """Return a scale of all finite values, or None without any."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return None
     low, high = min(finite), max(finite)
-    log = low > sys.float_info.min  # a log scale cannot extend below it
+    log = low > sys.float_info.min  # a log scale cannot extend below this number
     if log:
         return DotScale(low=low / 1.06, high=high * 1.06, log=True)
     edge = (high - low) * 0.05 or 1.0

@@ -11,7 +11,7 @@ from reports.budget import RunBudget
 
 SEED = "seed"
 MEAN = "mean"
-MARKS = 100  # equal parts of a budget in seconds; points of several seeds in the same part match. Runs log as many points
+MARKS = 100  # equal parts of a budget in seconds. Points of several seeds in the same part match. Runs log this number of points
 
 
 def with_means(points: pd.DataFrame, runs: pd.DataFrame, length: RunBudget, *, by: Sequence[str] = ("entry",)) -> pd.DataFrame:

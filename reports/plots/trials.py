@@ -30,7 +30,7 @@ def trials_data(study: SearchedStudy, tuning: Tuning) -> pd.DataFrame:
 
 
 def settings(data: pd.DataFrame, tuning: Tuning, path: str) -> pd.Series:
-    """Return the recorded values of a dimension for the trials of `data`; None for a trial without it."""
+    """Return the recorded values of a dimension for the trials of `data`, or None for a trial without it."""
     found = {trial.number: trial.params.get(path) for trial in tuning.tried}
     return pd.Series([found[number] for number in data["number"]], index=data.index, dtype=object)
 

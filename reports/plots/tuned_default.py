@@ -35,7 +35,7 @@ def tuned_default_data(samples: Mapping[str, Mapping[str, Sample]]) -> pd.DataFr
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, metric: Card) -> None:
-    """Draw each seed: hollow for the default recipe, filled for the tuned one. Ticks are means; crosses at the bad end are failures."""
+    """Draw each seed: hollow for the default recipe, filled for the tuned one. Ticks are means, and crosses at the bad end are failures."""
     names = list(dict.fromkeys(data["entry"]))
     if (data["value"].dropna() > 0).all() and data["value"].notna().any():
         ax.set_xscale("log")

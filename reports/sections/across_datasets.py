@@ -33,7 +33,7 @@ class DatasetGroup:
         return dict(sorted(found.items(), key=lambda pair: (-pair[1].iqm, pair[0])))
 
     def ranks(self) -> dict[str, float]:
-        """Return the mean rank of every entry over the data sets, by mean score; 1 is best."""
+        """Return the mean rank of every entry over the data sets, by mean score. Rank 1 is best."""
         names = list(self.scores)
         by_data = [
             rankdata([-sum(self.scores[name][cohort.dataset]) / len(self.scores[name][cohort.dataset]) for name in names])
@@ -43,7 +43,7 @@ class DatasetGroup:
 
 
 def build(view: View) -> Section | None:
-    """Return a table and a profile for every group of entries on at least two data sets; None without such a group."""
+    """Return a table and a profile for every group of entries on at least two data sets, or None without such a group."""
     found = dataset_groups(view)
     blocks = [block for field in found for block in _blocks(field, view, titled=len(found) > 1)]
     return Section(id="across", title=TITLE, blocks=tuple(blocks)) if blocks else None

@@ -26,13 +26,13 @@ WHY = (
 
 
 def build(view: View) -> Section | None:
-    """Return sentences on each pair of metrics, and the ranks side by side; None below three entries with two such metrics."""
+    """Return sentences on each pair of metrics, and the ranks side by side, or None below three entries with two such metrics."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="agreement", title=TITLE, blocks=blocks) if blocks else None
 
 
 def ranked(cohort: Cohort) -> pd.DataFrame:
-    """Return the ranks (`reports.plots.ranks`) of the entries that have all of the metrics; empty with too few entries or metrics.
+    """Return the ranks (`reports.plots.ranks`) of the entries that have all of the metrics. The frame is empty with too few entries or metrics.
 
     Medians are over the finished runs, because failures do not depend on the features.
     """

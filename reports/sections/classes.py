@@ -16,7 +16,7 @@ TITLE = "Classes"
 
 
 def build(view: View) -> Section | None:
-    """Return a histogram for each entry; None if no run recorded shares."""
+    """Return a histogram for each entry, or None if no run recorded shares."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="classes", title=TITLE, blocks=blocks) if blocks else None
 

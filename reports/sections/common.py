@@ -28,7 +28,7 @@ def name_cell(name: str, palette: Palette, mark: str = "") -> Cell:
 
 
 def by_cohort(view: View, blocks: Callable[[Cohort], Sequence[Block]]) -> tuple[Block, ...]:
-    """Return the blocks of every cohort, below its title if there are several; a cohort without blocks is left out."""
+    """Return the blocks of every cohort, below its title if there are several. Leave out a cohort without blocks."""
     found = [(cohort, blocks(cohort)) for cohort in view.cohorts]
     return tuple(chain.from_iterable((*_heading(cohort), *content) for cohort, content in found if content))
 
@@ -46,7 +46,7 @@ def first_seed_with(results: Results, entry: CohortEntry, path: str) -> tuple[st
 
 
 def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, caption: str) -> list[Block]:
-    """Return a gallery of a picture artifact, with that of each entry's lowest seed; empty without any.
+    """Return a gallery of a picture artifact, with that of each entry's lowest seed. The list is empty without a picture.
 
     Each alternative text is `alt` and the entry's name."""
     tiles = []
@@ -59,13 +59,13 @@ def gallery(cohort: Cohort, view: View, path: str, *, name: str, alt: str, capti
 
 
 def png(results: Results, run_id: str, path: str, alt: str) -> Picture | None:
-    """Return a picture artifact without enlargement of its pixels; None if it is missing or damaged."""
+    """Return a picture artifact without enlargement of its pixels, or None if it is missing or damaged."""
     pixels = pixels_of(results, run_id, path)
     return None if pixels is None else picture_of(pixels, alt)
 
 
 def pixels_of(results: Results, run_id: str, path: str) -> np.ndarray | None:
-    """Return the pixels [H, W] or [H, W, 3] of a picture artifact without their enlargement; None if it is missing or damaged."""
+    """Return the pixels [H, W] or [H, W, 3] of a picture artifact without their enlargement, or None if it is missing or damaged."""
     content = results.read(run_id, path)
     if content is None:
         return None

@@ -14,7 +14,7 @@ GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
 
 
 def build(view: View) -> Section | None:
-    """Return the cards of the metrics in these results; None without any."""
+    """Return the cards of the metrics in these results, or None without any."""
     logged = set(view.results.curves["key"].unique())
     runs = view.results.runs
     keys = [key for key in CARDS if key in logged or any(not math.isnan(value) for value in numbers(runs, key))]

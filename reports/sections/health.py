@@ -21,7 +21,7 @@ TITLE = "Health"
 
 
 def build(view: View) -> Section | None:
-    """Return failures, flags and reasons of all runs, or a sentence if there are none; None without any run."""
+    """Return failures, flags and reasons of all runs, or a sentence if none was recorded. Without any run, return None."""
     runs = view.runs
     if runs.empty:
         return None

@@ -15,7 +15,7 @@ CAPTION = (
 
 
 def build(view: View) -> Section | None:
-    """Return a strip for each entry; None if no run recorded one."""
+    """Return a strip for each entry, or None if no run recorded one."""
     blocks = by_cohort(
         view, lambda cohort: gallery(cohort, view, INTERPOLATION, name="interpolation", alt="interpolations of", caption=CAPTION)
     )

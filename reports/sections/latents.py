@@ -27,7 +27,7 @@ OTHER = "The same latents with one part of them varied over its range: {name}."
 
 
 def build(view: View) -> Section | None:
-    """Return a gallery for each kind of picture; None if no run recorded any."""
+    """Return a gallery for each kind of picture, or None if no run recorded any."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="latents", title=TITLE, blocks=blocks) if blocks else None
 
@@ -75,7 +75,7 @@ def _tile(entry: CohortEntry, path: str, view: View) -> Tile | None:
 
 
 def _words(name: str, evidence: Mapping[str, Any]) -> str:
-    """Return the content of the rows of a picture, as far as the run recorded it."""
+    """Return the content of the rows of a picture, if the run recorded it."""
     latent = evidence.get("latent")
     rows = latent.get(name) if isinstance(latent, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

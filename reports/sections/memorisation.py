@@ -24,7 +24,7 @@ NEAREST_CAPTION = (
 
 
 def build(view: View) -> Section | None:
-    """Return a table and the closest training images of every cohort; None if neither was recorded."""
+    """Return a table and the closest training images of every cohort, or None if neither was recorded."""
     blocks = by_cohort(view, lambda cohort: [*_table(cohort, view), *_nearest(cohort, view)])
     return Section(id="memorisation", title=TITLE, blocks=blocks) if blocks else None
 

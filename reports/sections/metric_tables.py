@@ -21,7 +21,7 @@ CellOf = Callable[[CohortEntry, str], Cell]
 
 
 def has_column(cohort: Cohort, key: str) -> bool:
-    """Return whether a metric has a column: any run has a value, or collapse has an evaluation protocol. Reference rows do not count."""
+    """Return whether a metric has a column: any run has a value, or collapse has an evaluation protocol. The function ignores reference rows."""
     judged = key == COLLAPSE and key in cohort.protocols
     return judged or any(not math.isnan(value) for value in numbers(cohort.runs, key))
 
@@ -42,7 +42,7 @@ def metric_table(
     cohort: Cohort, palette: Palette, keys: Sequence[str], cell: CellOf, *, caption: str, titles: Mapping[str, str] | None = None,
     folded: str = "", notes: tuple[str, ...] = (),
 ) -> Table:  # fmt: skip
-    """Return a table of entries by metrics, with the cells that `cell` returns; `titles` replace those of the cards."""
+    """Return a table of entries by metrics, with the cells that `cell` returns. `titles` replace those of the cards."""
     heads = {key: heading(key) for key in keys} | dict(titles or {})
     rows = [Row(cells=(name_cell(entry.name, palette), *(cell(entry, key) for key in keys))) for entry in cohort.entries]
     rows += [_reference(row, keys, cell) for _, row in cohort.references.iterrows()]

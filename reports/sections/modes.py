@@ -22,7 +22,7 @@ CLIPPED = f" The scale ends at {mode_shares.CLIP:g} times the largest share of t
 
 
 def build(view: View) -> Section | None:
-    """Return for each cohort a table, and the shares of modes and bins of each entry; None if neither was measured."""
+    """Return for each cohort a table, and the shares of modes and bins of each entry, or None if neither was measured."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="modes", title=TITLE, blocks=blocks) if blocks else None
 
@@ -84,7 +84,7 @@ def _readings(keys: list[str], things: str) -> list[str]:
 
 
 def _lead(cohort: Cohort, of: int) -> list[Block]:
-    """Return the entries that find all modes in every finished run; empty if the number of modes is unknown."""
+    """Return the entries that find all modes in every finished run, in words. The text is empty if the number of modes is unknown."""
     if not of or not has_column(cohort, FOUND):
         return []
     finders = []
@@ -99,7 +99,7 @@ def _lead(cohort: Cohort, of: int) -> list[Block]:
 
 
 def _count(cohort: Cohort, view: View) -> int:
-    """Return the recorded number of modes of the data; 0 if the runs have none or disagree."""
+    """Return the recorded number of modes of the data, or 0 if the runs have none or disagree."""
     recorded = set()
     for run_id in cohort.runs["run_id"]:
         modes = (view.results.read_json(str(run_id), EVIDENCE) or {}).get("modes")

@@ -21,7 +21,7 @@ TONES: dict[Verdict, Tone] = {"no significant difference": "muted", "significant
 
 
 def build(view: View) -> Section | None:
-    """Return for each cohort a matrix of verdicts and, folded, the statistics of each pair; None if no pair could be tested."""
+    """Return for each cohort a matrix of verdicts and, folded, the statistics of each pair, or None if no pair could be tested."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
     return Section(id="pairs", title=TITLE, blocks=blocks) if blocks else None
 
@@ -57,7 +57,7 @@ def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], p
 
 
 def _has_ratio(pairs: Sequence[Comparison]) -> bool:
-    """Return whether any pair was compared on logs: only positive values have a ratio."""
+    """Return whether any pair was compared on logs. Only positive values have a ratio."""
     return any(pair.ratio is not None for pair in pairs)
 
 
@@ -71,7 +71,7 @@ def _verdict(pair: Comparison) -> Cell:
 
 
 def verdict_words(pair: Comparison) -> str:
-    """Return the verdict on A against B for a cell; it names B if B is significantly better."""
+    """Return the verdict on A against B for a cell. The verdict names B if B is significantly better."""
     if pair.better is None:
         return UNTESTED if pair.p is None else NOT_SIGNIFICANT
     return pair.verdict if pair.better == pair.a else f"{pair.b} is {pair.verdict}"

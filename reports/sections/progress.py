@@ -20,7 +20,7 @@ MOST = 24  # entries: more lines cannot be distinguished
 
 
 def build(view: View) -> Section | None:
-    """Return for each cohort a plot against images, one against seconds, and the time to a target; None without evaluation points."""
+    """Return for each cohort a plot against images, one against seconds, and the time to a target, or None without evaluation points."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="progress", title=TITLE, blocks=blocks) if blocks else None
 

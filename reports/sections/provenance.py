@@ -24,7 +24,7 @@ SHORT = 12  # digits of a hash in a table
 
 
 def build(view: View) -> Section | None:
-    """Return evaluation protocols, environments and runs; None without any run."""
+    """Return evaluation protocols, environments and runs, or None without any run."""
     if not view.cohorts:
         return None
     blocks = [*_protocols(view), *_environment(view), *_runs(view)]
@@ -47,11 +47,14 @@ def _protocols(view: View) -> list[Block]:
     ]
     columns = (Column(title="metric", align="left"), *(Column(title=_head(cohort), align="left") for cohort in view.cohorts))
     note = "An evaluation protocol is a hash of the data, the reference split, the number of images, the extractor's weights and the metric's definition."
-    return [Heading(text="Protocol"), Table(columns=columns, rows=tuple(rows), notes=(note,), folded="The protocol of each metric")]
+    return [
+        Heading(text="Evaluation protocols"),
+        Table(columns=columns, rows=tuple(rows), notes=(note,), folded="Evaluation protocol of each metric"),
+    ]
 
 
 def _head(cohort: Cohort) -> str:
-    return cohort.title or "protocol"
+    return cohort.title or "evaluation protocol"
 
 
 def _environment(view: View) -> list[Block]:
@@ -72,7 +75,7 @@ def _environment(view: View) -> list[Block]:
 
 
 def _words(value: Any) -> str:
-    """Return a fact as text; a dash for a missing one, a list, or a number that is not finite."""
+    """Return a fact as text, or a dash for a missing one, a list, or a number that is not finite."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -109,7 +112,7 @@ def _runs(view: View) -> list[Block]:
 
 
 def _extends(run: pd.Series) -> str:
-    """Return the run that this one extends, in words; empty if it extends none."""
+    """Return the run that this one extends, in words. It is empty if it extends none."""
     before = text(run["extends"])
     return f"extends {before[:SHORT]}" if before else ""
 

@@ -43,7 +43,7 @@ class RunPictures:
 
 
 def build(view: View) -> Section | None:
-    """Return the sample grids and the filmstrip of every cohort; None if no run recorded a grid."""
+    """Return the sample grids and the filmstrip of every cohort, or None if no run recorded a grid."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="samples", title=TITLE, blocks=blocks) if blocks else None
 
@@ -105,7 +105,7 @@ def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, 
 
 
 def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | None:
-    """Return the pictures of the first run with a final one and evaluation points, else with either; None without any."""
+    """Return the pictures of the first run with a final one and evaluation points, else with either, or None without any."""
     found = []
     values = numbers(entry.runs, cohort.headline.key)
     for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
@@ -144,7 +144,7 @@ def crop(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def _samples(pixels: np.ndarray) -> int:
-    """Return the side, in samples, of a square grid with white lines of one pixel; 0 for another picture."""
+    """Return the side, in samples, of a square grid with white lines of one pixel, or 0 for another picture."""
     flat = pixels if pixels.ndim == 2 else pixels.min(axis=2)
     rows, columns = np.flatnonzero((flat == 255).all(axis=1)), np.flatnonzero((flat == 255).all(axis=0))
     if not 3 <= len(rows) == len(columns) <= len(flat) // 2 or flat.shape[0] != flat.shape[1]:

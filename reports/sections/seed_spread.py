@@ -37,14 +37,14 @@ class EntrySpread:
 
 
 def build(view: View) -> Section | None:
-    """Return a bar and a row for each entry; None if no run fixes a stream."""
+    """Return a bar and a row for each entry, or None if no run fixes a stream."""
     groups = spread_groups(view.cohorts)
     blocks = [block for group in groups for block in _blocks(group, view.palette, titled=len(groups) > 1)]
     return Section(id="seed-spread", title=TITLE, blocks=tuple(blocks)) if blocks else None
 
 
 def spread_groups(cohorts: Sequence[Cohort]) -> list[dict[str, Cohort]]:
-    """Return groups of cohorts that differ only in the streams that follow the seed, by these streams, if any fixes a stream."""
+    """Return groups of cohorts that differ only in the random streams that follow the seed, if any fixes a stream."""
     groups: dict[object, dict[str, Cohort]] = {}
     for cohort in cohorts:
         key = (cohort.dataset, cohort.length, cohort.track, cohort.results_version, cohort.protocols.get(cohort.headline.key))

@@ -1,4 +1,4 @@
-"""Section on studies: the search for the recipe of each variant, and the gain on seeds that the search never used."""
+"""Section on studies: the search for the recipe of each variant, and the gain from tuning on seeds that the search never used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TITLE = "Studies"
 
 
 def build(view: View) -> Section | None:
-    """Return each study as text, tables and plots; None if no study was recorded."""
+    """Return each study as text, tables and plots, or None if no study was recorded."""
     blocks = [
         block
         for index, searched in enumerate(view.studies)
@@ -38,7 +38,7 @@ def opening(searched: StudyResults, found: list[TuningOutcome], view: View) -> l
 
 
 def pictures(searched: StudyResults, found: list[TuningOutcome], view: View, index: int) -> list[Block]:
-    """Return the plots of a study; `index` makes their ids differ from those of other studies."""
+    """Return the plots of a study. `index` makes their ids differ from those of other studies."""
     study, palette = searched.study, view.palette
     return [
         *study_plots.tuned(study, found, palette, index),

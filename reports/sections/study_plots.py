@@ -25,7 +25,7 @@ GROUND = (
 
 
 def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette, index: int) -> list[Block]:
-    """Return tuned against default, all variants in one plot; an empty list without final runs of both."""
+    """Return one plot of tuned against default for all variants, or an empty list without final runs of both."""
     data = tuned_default.tuned_default_data({outcome.tuning.name: outcome.samples for outcome in outcomes if len(outcome.samples) == 2})
     if data.empty:
         return []
@@ -40,7 +40,7 @@ def tuned(study: SearchedStudy, outcomes: list[TuningOutcome], palette: Palette,
 
 
 def heat_maps(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
-    """Return for each pair of dimensions one map for each variant; all maps of a study share one colour scale."""
+    """Return for each pair of dimensions one map for each variant. All maps of a study share one colour scale."""
     blocks: list[Block] = []
     found = {
         pair: {tuning.name: data for tuning in study.tunings if len(data := _mapped(study, tuning, *pair))}
@@ -165,7 +165,7 @@ def budget(study: SearchedStudy, palette: Palette, index: int) -> list[Block]:
         picture = base.picture(ax, expected_best.alt(data, study.objective))
     caption = (
         "Unbiased estimate of the expected best by number of random trials, on the search's seeds, without the default recipe. A line starts "
-        "where that many trials cannot all have diverged. A pruned trial counts with its last value."
+        "where that many trials cannot all have diverged. A pruned trial has its last value."
     )
     return [Heading(text="How many trials"), Figure(id=f"study-{index}-budget", caption=caption, picture=picture)]
 

@@ -83,7 +83,7 @@ def _trials(tuning: Tuning) -> Cell:
 
 
 def _saved(tuning: Tuning) -> str:
-    """Return the share of images compared with unpruned trials; empty if no trial was pruned, or none was complete."""
+    """Return the share of images compared with unpruned trials. The text is empty if no trial was pruned or none was complete."""
     ended = [trial for trial in tuning.trials if trial.state in ("complete", "pruned")]
     whole = [trial.images for trial in ended if trial.state == "complete" and trial.images]
     if not whole or not any(trial.state == "pruned" for trial in ended):
@@ -92,7 +92,7 @@ def _saved(tuning: Tuning) -> str:
 
 
 def _final(entry: CohortEntry | None, key: str, study: SearchedStudy) -> Cell:
-    """Return the mean with its interval and the number of seeds. Failures make the mean infinite."""
+    """Return the mean with its interval and the number of seeds. A failure makes the mean infinite."""
     data = None if entry is None else entry.sample(key)
     if data is None or not data.n:
         return Cell(text=NOTHING)
@@ -111,7 +111,7 @@ def _verdict(pair: Comparison | None) -> Cell:
 
 
 def recipes(study: SearchedStudy, palette: Palette) -> Table | None:
-    """Return the best recipe of each variant as command-line options; None if no variant has one."""
+    """Return the best recipe of each variant as command-line options, or None if no variant has one."""
     found = [(tuning, tuning.best) for tuning in study.tunings if tuning.best is not None]
     rows = tuple(
         Row(
@@ -132,7 +132,7 @@ def settings(best: BestTrial) -> str:
 
 
 def reasons(study: SearchedStudy, palette: Palette) -> Table | None:
-    """Return the folded table of trials without a value, with their reasons; None if there are none."""
+    """Return the folded table of trials without a value, with their reasons, or None if there are none."""
     found = study_text.reasons(study)
     if not found:
         return None
@@ -150,5 +150,5 @@ def reasons(study: SearchedStudy, palette: Palette) -> Table | None:
     )
     columns = tuple(Column(title=title, align="left") for title in ("", "trial", "state", "settings", "reason"))
     more = f"The first {MOST_REASONS} of {len(found)}. " if len(found) > MOST_REASONS else ""
-    caption = f"{more}A trial that diverged or has no value ranks last. A failed trial does not count."
+    caption = f"{more}A trial that diverged or has no value ranks last. A failed trial is not one of the requested trials."
     return Table(columns=columns, rows=rows, caption=caption, folded="Trials without a value")

@@ -30,7 +30,7 @@ def lead(study: SearchedStudy, outcomes: list[TuningOutcome]) -> str:
 
 
 def _gain(outcome: TuningOutcome) -> str:
-    """Return one variant's part of the lead; empty without final runs."""
+    """Return one variant's part of the lead. The part is empty without final runs."""
     name, pair = outcome.tuning.name, outcome.pair
     if outcome.same:
         return f"{name} keeps the default recipe, the best one found"
@@ -85,7 +85,7 @@ def _range(dimension: SearchDimension) -> str:
 
 
 def unfinished_search(study: SearchedStudy) -> str:
-    """Return the variants with fewer trials than requested, in words; empty without such a variant."""
+    """Return the variants with fewer trials than requested, in words. The text is empty without such a variant."""
     ended = {tuning.name: len(tuning.tried) + tuning.count("failed") for tuning in study.tunings}
     short = [f"{name} {n} of {study.trials_wanted}" for name, n in ended.items() if n < study.trials_wanted]
     return f"The search is not complete: {', '.join(short)} trials." if short else ""
@@ -109,7 +109,7 @@ def recipe(study: SearchedStudy, outcome: TuningOutcome) -> str:
 
 
 def _advice(study: SearchedStudy, outcome: TuningOutcome, best: Trial) -> str:
-    """Return the recipe to use, as far as the final runs support it."""
+    """Return the recipe to use, if the final runs support one."""
     params = ", ".join(
         f"{dimension.name} {setting_text(best.params[dimension.path])}"
         for dimension in study.dimensions_of(outcome.tuning.variant)
@@ -141,7 +141,7 @@ def _against_default(objective: Card, tuning: Tuning, best: Trial) -> str:
 
 
 def _edges(study: SearchedStudy, tuning: Tuning, best: Trial) -> str:
-    """Return the dimensions whose best value lies at an edge of its range; empty with few trials."""
+    """Return the dimensions whose best value lies at an edge of its range. The text is empty with few trials."""
     if len(tuning.tried) < FEWEST:
         return ""
     found = [dimension.name for dimension in study.dimensions_of(tuning.variant) if _at_edge(dimension, best.params.get(dimension.path))]
@@ -187,7 +187,7 @@ def _spread(found: DimensionImportance) -> float:
 
 
 def near(study: SearchedStudy, tuning: Tuning) -> float | None:
-    """Return the share of the trials near the best one; None with few trials, or where the values have no ratio."""
+    """Return the share of the trials near the best one, or None with few trials, or where the values have no ratio."""
     if len(tuning.tried) < FEWEST:
         return None
     values = [trial.values[0] for trial in tuning.trials if trial.values]

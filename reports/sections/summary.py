@@ -50,7 +50,7 @@ class PlainTable:
 
 
 def build(view: View) -> Section | None:
-    """Return the summary of every cohort and, folded, the median of every metric; None without any run."""
+    """Return the summary of every cohort and, folded, the median of every metric, or None without any run."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view.palette))
     return Section(id="summary", title=TITLE, blocks=blocks) if blocks else None
 
@@ -112,12 +112,12 @@ def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_
 
 
 def failed_label(data: Sample) -> str:
-    """Return "failed in 4 of 5 seeds" for an entry that ranks last because of it; else nothing."""
+    """Return "failed in 4 of 5 seeds" for an entry that ranks last because of its failed runs, or else ""."""
     return failed_words("", data).strip() if data.failed_out else ""
 
 
 def _noise(entry: CohortEntry, key: str) -> str:
-    """Return the half-sample standard error of one run and its share of the variance between seeds; empty without one."""
+    """Return the half-sample standard error of one run and its share of the variance between seeds. The text is empty without a standard error."""
     noise = entry.noise(key)
     if noise is None:
         return ""
@@ -211,7 +211,7 @@ def _legend(cohort: Cohort) -> list[str]:
     if any(data.failures for data in samples):
         lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
         lines.append(
-            "success: share of ended runs that finished, with its Clopper-Pearson interval. The note of the verdict says how tests count failures."
+            "success: share of finished, failed and diverged runs that finished, with its Clopper-Pearson interval. The note of the verdict explains how tests treat failed runs."
         )
     if any(data.failed_out for data in samples):
         lines.append(f"An entry with failed runs and fewer than {MIN_SURVIVORS} finished ones ranks last, and pairs with it have no test.")
@@ -227,7 +227,7 @@ def _legend(cohort: Cohort) -> list[str]:
 
 
 def _legend_of_noise(cohort: Cohort) -> list[str]:
-    """Return the legend of the standard errors below the dots; empty if no run has one."""
+    """Return the legend of the standard errors below the dots. The legend is empty if no run has a standard error."""
     found = [noise for entry in cohort.entries if (noise := entry.noise(cohort.headline.key)) is not None]
     if not found:
         return []

@@ -1,4 +1,4 @@
-"""Texture: the power of generated images at each radial frequency against that of real ones, in numbers and plots."""
+"""Section on texture: the power of generated images at each radial frequency against that of real ones, in numbers and plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READING = (
 
 
 def build(view: View) -> Section | None:
-    """Return for each cohort a table and the spectrum of each entry; None if no run recorded one."""
+    """Return for each cohort a table and the spectrum of each entry, or None if no run recorded one."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="texture", title=TITLE, blocks=blocks) if blocks else None
 

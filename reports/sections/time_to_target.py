@@ -1,4 +1,4 @@
-"""Time to target: images and seconds to the first evaluation point (mark) at which a run reaches the middle entry's final value."""
+"""Table of the time to a target: images and seconds to the first evaluation point (mark) at the middle entry's final value."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from reports.stats import FAILED
 from reports.view import View
 
 TITLE = "Time to target"
-FEWEST_MARKS = 2  # evaluation points of a run: with the end alone there is no time to measure
+FEWEST_MARKS = 2  # evaluation points of a run: a run with only the final one has no time to measure
 NEVER = "not reached"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetTimes:
-    """Record of the images and seconds at which the runs of an entry first reach the target; infinity for a run that never reaches it."""
+    """Record of the images and seconds at which the runs of an entry first reach the target, or infinity for a run that never reaches it."""
 
     images: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -39,7 +39,7 @@ class TargetTimes:
 
 
 def blocks(cohort: Cohort, view: View) -> list[Block]:
-    """Return the table; empty for one entry, for a metric without a direction, or without evaluation points before the end."""
+    """Return the table. The list is empty for one entry, for a metric without a direction, or without evaluation points before the end."""
     marks = _marks(cohort, view)
     level = target(cohort)
     if level is None or not marks or max(map(len, marks.values())) < FEWEST_MARKS:
@@ -49,9 +49,9 @@ def blocks(cohort: Cohort, view: View) -> list[Block]:
 
 
 def target(cohort: Cohort) -> float | None:
-    """Return the middle one of the entries' medians, the worse of the two for an even number; None without one.
+    """Return the middle one of the entries' medians, or the worse of the two for an even number. Without medians, return None.
 
-    So half of the entries reach it."""
+    So half of the entries reach this value."""
     if cohort.headline.direction == "none" or len(cohort.entries) < 2:
         return None
     medians = [entry.summary(cohort.headline.key).median for entry in cohort.entries]

@@ -51,7 +51,7 @@ LINES = " Thick: mean over seeds, where every seed has a value; thin: "
 
 
 def build(view: View) -> Section | None:
-    """Return the galleries of every cohort; None if no run logged a curve."""
+    """Return the galleries of every cohort, or None if no run logged a curve."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="training", title=TITLE, blocks=blocks) if blocks else None
 

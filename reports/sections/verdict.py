@@ -31,7 +31,7 @@ NOT_SIGNIFICANT, UNTESTED = "n.s. against", "not tested against"
 
 
 def build(view: View) -> Section | None:
-    """Return the verdict; None without any run.
+    """Return the verdict, or None without any run.
 
     It explains why there are several tables, then has for each cohort its sentences and a row for each entry."""
     if not view.cohorts:

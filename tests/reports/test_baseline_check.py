@@ -191,7 +191,7 @@ def test_a_setting_that_one_side_lacks_counts_where_it_was_changed(here: bool) -
 
 def test_another_protocol_is_not_comparable(baseline: Results) -> None:
     runs = [replace(run, protocol="p1") if run.variant == "a" else run for run in synthetic_runs(BASE)]
-    assert check_baseline(baseline, results(runs))[0].why == "protocol of classifier-FID"
+    assert check_baseline(baseline, results(runs))[0].why == "evaluation protocol of classifier-FID"
 
 
 def test_an_unknown_protocol_is_not_comparable_even_with_another(baseline: Results) -> None:

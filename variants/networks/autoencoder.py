@@ -1,4 +1,4 @@
-"""Autoencoders from a backbone: its discriminator is the encoder, with a code in place of logits, and its generator is the decoder."""
+"""Autoencoders from a backbone. Its discriminator, with a code in place of logits, is the encoder. Its generator is the decoder."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, c
 
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
-    """Return a GAN recipe for backbones: it has the common numbers of a recipe, and everything else is off."""
+    """Return a GAN recipe for backbones, with the common numbers of a recipe and all regularisers off."""
     return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})

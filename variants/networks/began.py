@@ -14,7 +14,7 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.recipe import GanRecipe
 
 PUBLISHED_WIDTH = 64
-SMALLEST = 8  # pixels: sides are halved while they are longer than this, and even
+SMALLEST = 8  # pixels. Sides are halved while they are even and longer than this
 
 Size = tuple[int, int]
 
@@ -47,7 +47,7 @@ def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:
 
 
 def halvings(size: Size) -> list[Size]:
-    """Return the size and its halvings, as long as both sides are even and longer than 8."""
+    """Return the size and its halvings. A size is halved while both sides are even and longer than 8."""
     sizes = [size]
     while all(side % 2 == 0 and side > SMALLEST for side in sizes[-1]):
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))

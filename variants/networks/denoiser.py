@@ -13,7 +13,7 @@ from bench.core.config import NETWORKS
 from bench.core.errors import UserError
 from bench.core.spec import DataShape
 
-LONGEST = 10_000.0  # the period of the slowest wave of a time embedding is 2 pi times as many steps
+LONGEST = 10_000.0  # the longest wavelength of a time embedding is 2 pi times this number of steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ class Position(nn.Module):
         self.put(*place(step.images / (self.grow * step.budget_images), self.last))
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Return real images [N, C, H, W] of the full size as D sees them: at the size of the stage and with the fade-in of G's images."""
+        """Return real images [N, C, H, W] of the full size as D's input: at the size of the stage, with the fade-in of G's images."""
         stage, fade = self.now()
         images = shrink(data, 2 ** (self.last - stage))
         return images if fade == 1.0 else enlarge(shrink(images)).lerp(images, fade)
@@ -55,7 +55,7 @@ class Position(nn.Module):
 
 
 def place(share: float, last: int) -> tuple[int, float]:
-    """Return (stage, share of its fade-in) at a share of the growth, for the stages 0 to last."""
+    """Return (stage, share of its fade-in) at a share of the growth. The stages are 0 to `last`."""
     if share >= 1.0 or not last:
         return last, 1.0
     stage, part = divmod(share * last, 1.0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold, linear, unfold
 
 FEW_CHANNELS = 4
-LEVELS = 2**16  # of a random number of 16 bits
+LEVELS = 2**16  # number of values of a random number of 16 bits
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -89,13 +89,13 @@ def is_channels_last(tensor: Tensor) -> bool:
 
 
 class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014), faster on a CPU. It draws four numbers of its mask at a time, and torch's layer draws one.
+    """Dropout (Srivastava et al. 2014), faster on a CPU. It draws four elements of its mask at a time, where torch's layer draws one.
 
     It rounds p to 16 bits, and scales by the rounded p.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Set a share p of the input's numbers to 0 and scale the rest by 1 / (1 - p), in training only."""
+        """In training, set each element to 0 with probability p, and scale the others by 1 / (1 - p). Otherwise return the input."""
         dropped = round(self.p * LEVELS)
         if not self.training or dropped in (0, LEVELS) or input.device.type != "cpu":
             return super().forward(input)

@@ -10,7 +10,7 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Conv2d, ConvTranspose2d
 from variants.recipe import GanRecipe
 
-PUBLISHED_WIDTH = 64  # of the outer convolutions. The inner convolutions are twice as wide, and the linear layers sixteen times
+PUBLISHED_WIDTH = 64  # channels of the outer convolutions. The inner convolutions are twice as wide, and the linear layers sixteen times
 INNER, LINEAR = 2, 16
 
 

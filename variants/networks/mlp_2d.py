@@ -11,7 +11,7 @@ from variants.networks.backbone import Backbone, Discriminator, Generator, Ports
 from variants.networks.layers import Maxout
 from variants.recipe import GanRecipe
 
-PUBLISHED_WIDTH = 200  # of the discriminator; the generator is twice as wide
+PUBLISHED_WIDTH = 200  # width of the discriminator. The generator is twice as wide
 HIDDEN_G, HIDDEN_D = 4, 3
 PIECES = 5
 BATCH_SHARE = 0.05  # weight of each batch in the running statistics of batch norm

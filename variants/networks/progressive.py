@@ -13,8 +13,8 @@ from variants.networks.growth import Position, enlarge, shrink
 from variants.networks.sizes import channels, doublings
 from variants.recipe import GanRecipe
 
-MOST = 512  # channels, and as many up to 32 pixels
-PUBLISHED = 16_384  # channels times pixels of a side beyond that
+MOST = 512  # largest number of channels, which the publication has at sides up to 32 pixels
+PUBLISHED = 16_384  # published number of channels times pixels of a side, at larger sides
 
 
 def build(ports: Ports, recipe: GanRecipe) -> tuple[nn.Module, nn.Module]:

@@ -14,10 +14,10 @@ from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings
 from variants.recipe import GanRecipe
 
-PUBLISHED_WIDTH = 768  # at every size, for CIFAR-10
-BLOCKS = 1  # at each size; two as published
-EXPANSION = 2  # of the channels within a block
-GROUP = 16  # channels of a group of its 3 x 3 convolution
+PUBLISHED_WIDTH = 768  # channels at every size, for CIFAR-10
+BLOCKS = 1  # blocks at each size, where the publication has two
+EXPANSION = 2  # factor of the channels within a block
+GROUP = 16  # channels of each group of the 3 x 3 convolution
 DEPTH = 3  # convolutions of a block: m in the scale of the initial weights
 SLOPE = 0.2
 GAIN = math.sqrt(2.0 / (1.0 + SLOPE**2))

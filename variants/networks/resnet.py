@@ -12,7 +12,7 @@ from variants.networks.layers import Conv2d
 from variants.networks.sizes import doublings
 from variants.recipe import GanRecipe
 
-PUBLISHED_WIDTH = 128  # of the discriminator; the generator is twice as wide
+PUBLISHED_WIDTH = 128  # channels of the discriminator. The generator is twice as wide
 DOWN = (True, True, False, False)  # which of the discriminator's blocks halve the size
 
 

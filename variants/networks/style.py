@@ -22,10 +22,10 @@ from variants.networks.equalised import GAIN, EqualConv2d, Equalised, EqualLinea
 from variants.networks.sizes import channels, doublings
 from variants.recipe import GanRecipe
 
-MOST = 512  # channels, and as many up to 32 pixels
-PUBLISHED = 16_384  # channels times pixels of a side beyond that
-MAPPING = 2  # layers: eight for large images, two for 32 pixels (Karras et al. 2020, arXiv 2006.06676, appendix C)
-MAPPING_RATE = 0.01  # of the learning rate
+MOST = 512  # largest number of channels, which the publication has at sides up to 32 pixels
+PUBLISHED = 16_384  # published number of channels times pixels of a side, at larger sides
+MAPPING = 2  # layers of the mapping network: eight for large images, two for 32 pixels (Karras et al. 2020, arXiv 2006.06676, appendix C)
+MAPPING_RATE = 0.01  # learning rate of the mapping network, as a share of G's
 MIXING = 0.9  # probability of a second style
 
 
@@ -152,7 +152,7 @@ class StyleGenerator(nn.Module):
         return image
 
     def _styles(self, vectors: Tensor, extra: Mapping[str, Tensor]) -> list[Tensor]:
-        """Return a style [N, style] for each input: from the first latent before the crossover, and from the second latent after it."""
+        """Return a style [N, style] for each input. It is of the first latent before the crossover, and of the second latent after it."""
         first: Tensor = self.mapping(vectors)
         if "second" not in extra:
             return [first] * self.styles

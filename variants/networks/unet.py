@@ -1,7 +1,7 @@
 """A small U-Net that predicts noise, with residual blocks conditioned on the time (Ho et al. 2020, arXiv 2006.11239, appendix B).
 
-Its blocks have group norm and SiLU, at two resolutions. It reads squares of 2 x 2 pixels as channels, which divides its cost by
-about four.
+Its blocks have group norm and SiLU, at two resolutions. It reads squares of 2 x 2 pixels as channels, which divides its cost
+by about four.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from variants.networks.denoiser import Denoiser, TimeEmbedding
 PUBLISHED_WIDTH = 128
 PATCH = 2
 GROUP = 8  # channels that are normalised together
-DEEPER = 2  # times as many channels at the lower resolution
-OF_TIME = 4  # width of the time embedding, in widths of the network
+DEEPER = 2  # factor of the channels at the lower resolution
+OF_TIME = 4  # width of the time embedding, as a multiple of the network's width
 
 
 class TimedResidual(nn.Module):
@@ -41,7 +41,7 @@ class TimedResidual(nn.Module):
 
 
 class Attention(nn.Module):
-    """Layer of self-attention over all pixels, with one head and a residual connection."""
+    """Layer of self-attention over all pixels, with one attention head and a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

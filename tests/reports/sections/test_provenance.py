@@ -90,7 +90,7 @@ def test_environments_that_differ_are_both_shown(tmp_path: Path) -> None:
 def test_protocols_have_a_row_for_each_metric() -> None:
     section = provenance.build(view(results(synthetic_runs(TWO))))
     assert section is not None
-    table = next(block for block in section.blocks if isinstance(block, Table) and block.folded.startswith("The protocol"))
+    table = next(block for block in section.blocks if isinstance(block, Table) and block.folded.startswith("Evaluation protocol"))
     assert table.rows[0].cells[0].text == "classifier-FID"
     assert table.rows[0].cells[1].text == "p0-quality/fid_classifier"[:12]
 
