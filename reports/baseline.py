@@ -95,4 +95,4 @@ def _typed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
         raise UserError(f"{str(folder / RUNS)!r} has the unknown budget_unit {unknown[0]!r}; known units: {', '.join(WORDS)}")
     for unit in WORDS:
         frame[f"{PREFIX}{unit}"] = frame["budget"].where(frame["budget_unit"] == unit, "None")
-    return frame
+    return frame.copy()  # in one block: pandas warns if columns are added to a hundred blocks

@@ -256,7 +256,7 @@ def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]]) 
     for name, kind in RUN_COLUMNS.items():
         if kind == "str":
             frame[name] = frame[name].fillna("").astype(object)
-    return frame.astype({"seed": "int64"})
+    return frame.astype({"seed": "int64"}).copy()  # in one block: pandas warns if columns are added to a hundred blocks
 
 
 def _run_row(run: Any, protocol: Any) -> dict[str, Any]:

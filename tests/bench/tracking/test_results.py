@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from bench.core.errors import UserError
+from bench.metrics.cards import BEST, SE, measured
 from bench.tracking.client import Tracker
 from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, STUDY, curve, find_run, load
 
@@ -30,6 +32,18 @@ def test_columns_exist_even_without_runs(uri: str) -> None:
     assert list(found.runs.columns) == list(RUN_COLUMNS)
     assert list(found.curves.columns) == list(CURVE_COLUMNS)
     assert list(found.protocols.columns) == list(PROTOCOL_COLUMNS)
+
+
+def test_many_columns_can_be_added_to_without_a_warning(uri: str) -> None:
+    log = Tracker(uri, "one").start_run("r", {"kind": "run", "suite": "one"}, {})
+    log.points({f"{prefix}{key}": 1.0 for key in measured() for prefix in ("", BEST)}, images=1, train_seconds=1.0)
+    log.points({f"{key}{SE}": 1.0 for key in measured()}, images=1, train_seconds=1.0)
+    log.finish("finished")
+    runs = load(uri, ("one",)).runs
+    assert runs.shape[1] > 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.PerformanceWarning)
+        runs.assign(one_more=1)
 
 
 def test_an_old_run_without_tags_is_read(uri: str) -> None:
