@@ -158,7 +158,7 @@ def figures(reports: int) -> str:
     few = max(1, reports // 10)
     differing = sum(other_than_welch(few, seeds, step) for seeds in (3, 5) for step in STEPS)
     parts = [
-        f"Reports on equal variants that call any variant better ({reports:,} each). At most 5 % are allowed:",
+        f"Reports on equal variants that call any variant significantly better ({reports:,} each). At most 5 % are allowed:",
         _false_table(reports),
         f"One finished run is replaced by a failure ({reports // 4:,} reports with 3 and with 5 seeds, for each noise):",
         _removal_table(reports // 4),

@@ -70,7 +70,7 @@ class Cluster:
         most = self.fits({**here, "CPU": max(here["CPU"], self.cpus or 1)})  # a run with more threads than cores is slow but possible
         if not most:
             raise UserError(
-                f"not enough resources: each run needs {self._request()}; this machine has {_resources(here)}: lower --cpus-per-run, --gpus-per-run or --memory-per-run"
+                f"not enough resources: each run needs {self._request()}, but this machine has {_resources(here)}; lower --cpus-per-run, --gpus-per-run or --memory-per-run"
             )
         if requested is not None and not 1 <= requested <= most:
             raise UserError(f"--workers takes 1 to {most} here ({environment.cores()} cores, {self._request()} a run), not {requested}")
@@ -95,7 +95,7 @@ class Cluster:
         if not most:
             sizes = "; ".join(f"{node['NodeManagerHostname']} has {_resources(node['Resources'])}" for node in nodes)
             raise UserError(
-                f"not enough resources on any node of {self.address}: each run needs {self._request()}; {sizes}: lower --cpus-per-run, --gpus-per-run or --memory-per-run"
+                f"not enough resources on any node of {self.address}: each run needs {self._request()}; {sizes}; lower --cpus-per-run, --gpus-per-run or --memory-per-run"
             )
         if requested is not None and requested < 1:
             raise UserError(f"--workers takes 1 or more, not {requested}")
@@ -146,7 +146,7 @@ def connect(cluster: Cluster) -> Any:
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
     except Exception as error:  # Ray raises many kinds
-        raise UserError(f"cannot connect to a Ray cluster at {cluster.address}: {one_line(error, most=200)}") from error
+        raise UserError(f"cannot connect to a Ray cluster at {cluster.address}: {one_line(error, most=200)}; check the address") from error
     return ray
 
 

@@ -72,7 +72,7 @@ def plan_execution(
 ) -> ExecutionPlan:  # fmt: skip
     """Predict the actions for the runs of a suite and, with a probe of each variant, estimate their duration.
 
-    Writes nothing, unless `deliver` is true. Then it first sends the pending writes of earlier runs, so that these are not retrained.
+    Writes nothing, unless `deliver` is true. Then it first delivers the pending writes of earlier runs, so that these are not retrained.
 
     Raises UserError if the store, the folder, the data, a configuration or the cluster cannot be used.
     """

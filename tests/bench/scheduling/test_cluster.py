@@ -57,7 +57,7 @@ def test_an_unknown_memory_size_limits_nothing(machine: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"gpus": 0.5}, "each run needs 1 core(s), 0.5 GPU; this machine has 8 core(s), 0 GPU, 16.0 GB"),
+        ({"gpus": 0.5}, "each run needs 1 core(s), 0.5 GPU, but this machine has 8 core(s), 0 GPU, 16.0 GB"),
         ({"memory_gb": 17.0}, "each run needs 1 core(s), 17 GB"),
     ],
 )
