@@ -96,6 +96,9 @@ class Evaluator:
         self.capabilities = capabilities(dataset, inception=inception, photo=photo, cas=cas)
         if why := unmeasurable(dataset):
             raise UserError(f"{dataset.name} has no metric: {why}; choose another dataset")
+        for name, wanted in {INCEPTION: inception, PHOTO: photo}.items():
+            if wanted and dataset.spec.kind != "image":
+                raise UserError(f"the extractor {name} takes images, and {dataset.name} has {dataset.spec.kind}: omit evaluation.{name}")
         if cas and "labels" not in self.capabilities:
             raise UserError(f"{dataset.name} has no labelled images that a classifier can learn: omit evaluation.cas")
         self.keys = self._given(self.capabilities)
@@ -186,8 +189,9 @@ class Evaluator:
 
     @property
     def protocol_hash(self) -> str:
-        """Hash of the evaluation protocol, a tag of runs. Metrics for conditional models are left out, so all models share it."""
-        return short_hash(self.protocol())
+        """Hash of the evaluation protocol, a tag of runs, the same for all models. Of the metrics for conditional models, it has only CAS."""
+        requested = {key: self._metric_protocol(key) for key in self._conditional if CAS in card(key).needs}
+        return short_hash(self.protocol() | requested)
 
     @property
     def curve_protocol(self) -> str:

@@ -20,7 +20,6 @@ from bench.evaluation.external_points import read_points
 from bench.evaluation.image_folder import read_folder
 from bench.evaluation.reference_rows import KINDS, reference_row
 from bench.evaluation.value_checks import levels_of
-from bench.metrics.extractors import INCEPTION, PHOTO
 
 STANDARD = Evaluation()
 SETTABLE = (
@@ -70,9 +69,6 @@ def measure(
     """
     check_range(value_range)
     dataset = DATASETS.get(resolve_auto() if dataset_name == "auto" else dataset_name)
-    for kind, wanted in {INCEPTION: evaluation.inception, PHOTO: evaluation.photo}.items():
-        if wanted and dataset.spec.kind != "image":
-            raise UserError(f"the extractor {kind} takes images, and {dataset.name} has {dataset.spec.kind}: omit evaluation.{kind}")
     standard = evaluator_of(dataset, evaluation)  # raises if the dataset has no metric
     with limited_threads(1):
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)

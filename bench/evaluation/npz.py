@@ -31,7 +31,9 @@ def npz_array(path: Path, name: str) -> NDArray[Any]:
         with warnings.catch_warnings(), np.load(path, allow_pickle=False) as arrays:
             warnings.simplefilter("ignore")  # NumPy warns about old files
             found: NDArray[Any] = arrays[f"{name}.npy"]  # another member may have the name without the ending
-            return found
+        if not isinstance(found, np.ndarray):  # NumPy returns other content as bytes
+            raise UserError(f"the array {name!r} of {file} is damaged: write it again with numpy.savez")
+        return found
     except UserError:
         raise
     except MemoryError as error:  # also raised for a damaged header with a huge shape

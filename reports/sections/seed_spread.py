@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from bench.metrics.cards import SE, Card
 from reports.cohort import Cohort, numbers
 from reports.comparisons import holm
@@ -48,8 +50,18 @@ def spread_groups(cohorts: Sequence[Cohort]) -> list[dict[str, Cohort]]:
     groups: dict[object, dict[str, Cohort]] = {}
     for cohort in cohorts:
         key = (cohort.dataset, cohort.length, cohort.track, cohort.results_version, cohort.protocols.get(cohort.headline.key))
-        groups.setdefault(key, {}).setdefault(cohort.vary, cohort)
+        group = groups.setdefault(key, {})
+        group[cohort.vary] = _merged(group[cohort.vary], cohort) if cohort.vary in group else cohort
     return [group for group in groups.values() if any(vary != ALL for vary in group)]
+
+
+def _merged(one: Cohort, two: Cohort) -> Cohort:
+    """Return a cohort with the runs of two, which differ in the evaluation protocol of other metrics. Each entry has one run for each seed."""
+    entries = {entry.name: entry for entry in one.entries}
+    for entry in two.entries:
+        runs = [entries[entry.name].runs, entry.runs] if entry.name in entries else [entry.runs]
+        entries[entry.name] = replace(entry, runs=pd.concat(runs).drop_duplicates("seed").sort_values("seed"))
+    return replace(one, entries=tuple(entries.values()))
 
 
 def entry_spreads(group: Mapping[str, Cohort]) -> list[EntrySpread]:

@@ -241,6 +241,19 @@ def test_a_headline_that_cannot_rank_is_one_line(key: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_only_the_request_for_cas_changes_the_protocol_of_a_run() -> None:
+    digits = DATASETS.get("digits")
+    assert Evaluator(digits, cas=True).protocol_hash != evaluator().protocol_hash
+    assert Evaluator(digits, cas=True).protocol() == evaluator().protocol()
+    assert Evaluator(digits, cas=True, metrics=[PIXELS]).protocol_hash == Evaluator(digits, metrics=[PIXELS]).protocol_hash
+
+
+@pytest.mark.parametrize("option", ["photo", "inception"])
+def test_extractors_of_images_are_refused_for_points_in_one_line(option: str) -> None:
+    with pytest.raises(UserError, match=rf"^the extractor {option} takes images, and ring8 has points: omit evaluation\.{option}$"):
+        Evaluator(DATASETS.get("ring8"), **{option: True})
+
+
 def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, other = Evaluator(DATASETS.get("digits")), Evaluator(DATASETS.get("digits"))
     assert ours.protocol_hash == other.protocol_hash

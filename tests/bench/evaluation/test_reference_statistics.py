@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,14 @@ def test_another_file_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"is not an .npz file of numbers, or is damaged"):
         evaluator(tmp_path / "s.npz")
+
+
+def test_a_member_that_is_no_array_is_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for name in ("mu", "sigma", "n"):
+            archive.writestr(f"{name}.npy", b"not an array")
+    with pytest.raises(UserError, match=r"^[^\n]*damaged[^\n]*$"):
+        read_statistics(tmp_path / "x.npz", "tensorflow")
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

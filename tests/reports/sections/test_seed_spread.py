@@ -17,6 +17,7 @@ from reports.sections.seed_spread import build, entry_spreads, spread_groups
 from reports.seed_spread import ALL, STREAMS
 from reports.view import view
 
+KID = "quality/kid_classifier"
 SPREADS = {"init": 0.2, "data": 0.02, "noise": 0.02, ALL: 0.21}  # standard deviations of log FID
 
 
@@ -55,6 +56,18 @@ def test_planted_spreads_give_their_shares() -> None:
         assert entry.shares is not None
         assert entry.shares.shares["init"].value == pytest.approx(0.04 / 0.0408)
         assert entry.shares.p_equal < 0.01
+
+
+def test_runs_that_differ_in_the_evaluation_protocol_of_another_metric_count_together() -> None:
+    runs = [replace(run, metrics={**run.metrics, KID: 0.1}) for run in varied(SPREADS)]
+    found = of(*runs)
+    other = found.protocols["run_id"].isin([str(run.columns["run_id"]) for run in runs[::3]]) & (found.protocols["key"] == KID)
+    found = replace(found, protocols=found.protocols.assign(protocol=found.protocols["protocol"].mask(other, "another")))
+    cohorts = view(found).cohorts
+    assert len(cohorts) > len(SPREADS)
+    (group,) = spread_groups(cohorts)
+    assert {vary: [len(entry.runs) for entry in cohort.entries] for vary, cohort in group.items()} == {vary: [8, 8] for vary in SPREADS}
+    assert all(entry.runs["seed"].is_monotonic_increasing for cohort in group.values() for entry in cohort.entries)
 
 
 def test_the_section_has_a_figure_a_row_for_each_entry_and_the_answer() -> None:
