@@ -89,7 +89,7 @@ def test_a_row_with_standard_errors_is_another_row(cache: Path) -> None:
 
 @pytest.mark.slow
 def test_rows_of_points_and_of_stacked_images(uri: str) -> None:
-    for data, keys in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes"})):
+    for data, keys in (("ring8", {"modes", "points", "centres", "sd"}), ("stacked-digits", {"modes", "spectrum"})):
         evaluator = Evaluator(DATASETS.get(data), samples=50, errors=False)
         found = {kind: measure_reference(kind, data, PLAIN, uri) for kind in KINDS}
         assert evaluator.headline.startswith("modes/")
