@@ -87,6 +87,9 @@ class Evaluation(_Section):
     photo: bool = Field(
         False, description="also compute Fréchet distance and KID at the end, on features of an ImageNet network; it needs ganbench[photo]"
     )
+    headline: str = Field(
+        "", description="the metric at evaluation points, which ranks the run; empty: that of the dataset. A resumed run keeps its own"
+    )
     metrics: tuple[str, ...] = Field(
         (), description="metrics of the final evaluation, always with the headline metric; empty: all metrics of the dataset"
     )

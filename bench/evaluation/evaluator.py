@@ -21,7 +21,7 @@ from bench.core.spec import Dataset, Mixture, Networks, Stacked
 from bench.evaluation.reference_statistics import read_statistics
 from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
-from bench.metrics.cards import SE, card, headline_among
+from bench.metrics.cards import HEADLINES, SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.evidence_json import evidence_json
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, kinds_of
@@ -77,14 +77,15 @@ class Evaluator:
     """Evaluator of generated examples against the test split of one dataset, by one evaluation protocol.
 
     `samples`: the number of examples, 0 for the default. `inception`, `photo`: add the metrics of the published Inception network, of
-    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `resize`, `statistics`: how
+    EfficientNet-Lite0. `errors`: add standard errors. `metrics`: measure only these keys and the headline. `headline`: the
+    metric at evaluation points, by default that of the dataset. `resize`, `statistics`: how
     Inception resizes images, and a file of statistics that its FID uses in place of the test split. Raises UserError if the dataset
     has no metric, a key is unknown, weights or statistics of an extractor are missing, or `samples` is too small.
     """
 
     def __init__(
         self, dataset: Dataset, *, samples: int = 0, inception: bool = False, photo: bool = False, errors: bool = True,
-        metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
+        headline: str = "", metrics: Sequence[str] = (), resize: Resize = "tensorflow", statistics: str = "",
     ) -> None:  # fmt: skip
         load_catalogs()  # catalogues may register metrics
         self.dataset = dataset
@@ -93,7 +94,8 @@ class Evaluator:
             raise UserError(f"{dataset.name} has no metric: {why}; choose another dataset")
         self.keys = self._given(self.capabilities)
         self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
-        self.headline = headline_among(self.keys) or self.keys[0]
+        self.headline = self._checked_headline(headline) if headline else headline_among(self.keys) or self.keys[0]
+        self._headlines = (self.headline, *(key for key in HEADLINES if key in self.keys))
         if metrics:
             self._select(metrics)
         self.reference_n = len(dataset.split("test"))
@@ -110,6 +112,14 @@ class Evaluator:
     def _given(provided: Collection[str]) -> list[str]:
         """Return the metrics whose needs are all provided, in the order of their cards."""
         return [key for key in metric_keys() if set(card(key).needs or ("image",)) <= set(provided)]
+
+    def _checked_headline(self, key: str) -> str:
+        """Return the key. Raises UserError for a metric that the dataset does not have, or of which less is not better."""
+        known = [known for known in self.keys if card(known).direction == "lower"]
+        if key not in known:
+            what = "lower is not better" if key in self.keys else f"{self.dataset.name} has no such metric"
+            raise UserError(f"evaluation.headline={one_line(repr(key), most=80)}: {what}" + nearest(key, known))
+        return key
 
     def _select(self, metrics: Sequence[str]) -> None:
         """Measure only these metrics and the headline, and prepare only what they need. Raises UserError for an unknown metric."""
@@ -173,8 +183,16 @@ class Evaluator:
 
     @property
     def curve_protocol(self) -> str:
-        """Hash of the evaluation protocol at the evaluation points. A run can be resumed only while this hash is unchanged."""
-        return short_hash({self.headline: self._metric_protocol(self.headline)})
+        """Hash of the evaluation protocol at the evaluation points."""
+        return next(iter(self.curve_protocols))
+
+    @property
+    def curve_protocols(self) -> dict[str, str]:
+        """Each metric that may be the headline, by the hash of its evaluation protocol, this evaluator's headline first.
+
+        A run can be resumed only if one of these hashes is that of its evaluation points. It keeps that headline.
+        """
+        return {short_hash({key: self._metric_protocol(key)}): key for key in self._headlines}
 
     def _metric_protocol(self, key: str) -> str:
         identity: dict[str, Any] = {
@@ -255,7 +273,7 @@ def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
     """Return the evaluator of a dataset. Raises UserError as `Evaluator` does."""
     return Evaluator(
         dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, errors=evaluation.standard_errors,
-        metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
+        headline=evaluation.headline, metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ The process that holds the run lock chooses the action (`bench.runs.runner`). Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -40,13 +40,14 @@ class Action:
 
 
 def choose_action(
-    recorded: Sequence[Run], *, protocol: str, curve_protocol: str, checkpoint: Checkpoint | None = None,
+    recorded: Sequence[Run], *, protocol: str, curve_protocols: Collection[str], checkpoint: Checkpoint | None = None,
     pending: Mapping[str, str] = MappingProxyType({}), elsewhere: Callable[[Run], bool] = lambda _: False, retrain: bool = False,
     extends: bool = False,
 ) -> Action:  # fmt: skip
     """Return the action for a run, from its `recorded` runs in the store, newest first, and its newest checkpoint.
 
-    `protocol` and `curve_protocol` are the current hashes of the evaluation protocol and of its part for evaluation points. `pending` has the
+    `protocol` is the current hash of the evaluation protocol, and `curve_protocols` has the hashes of its part for evaluation points, for each
+    headline that a run may have begun with. `pending` has the
     final statuses that the store has not acknowledged, by run id. `elsewhere` returns whether a process that shares no run lock with this one
     may be training a run. With `retrain`, a run is trained even if it is complete, or in training elsewhere. With `extends`, a new run extends
     a shorter one.
@@ -56,7 +57,7 @@ def choose_action(
         return pending.get(run.info.run_id) or run.data.tags.get("status", "")
 
     def resumable(run: Run) -> bool:
-        return status(run) in STOPPED and run.data.tags.get("curve_protocol", "") == curve_protocol and not elsewhere(run)
+        return status(run) in STOPPED and run.data.tags.get("curve_protocol", "") in curve_protocols and not elsewhere(run)
 
     done = next((run for run in recorded if status(run) in DONE), None)
     if done is not None and not retrain:
@@ -72,7 +73,7 @@ def choose_action(
         why = f"unless {_owner(newest)} still trains it" if status(newest) == "running" else status(newest)
         if resumable(newest) and status(newest) != "failed" and not newest.data.metrics:
             empty = newest.info.run_id  # the store has no points of this run, so it can restart
-    if checkpoint is not None and checkpoint.curve_protocol == curve_protocol:
+    if checkpoint is not None and checkpoint.curve_protocol in curve_protocols:
         own = any(run.info.run_id == checkpoint.run_id and resumable(run) for run in recorded)
         return Action(kind="resume", why=why, run_id=checkpoint.run_id if own else empty, resumed=own)
     kind: ActionKind = "extend" if extends else "train"
@@ -80,7 +81,7 @@ def choose_action(
         return Action(kind=kind, why=why)
     if checkpoint is None and not newest.data.metrics:
         return Action(kind=kind, why="interrupted before its first checkpoint", run_id=empty)
-    other = checkpoint is not None or newest.data.tags.get("curve_protocol", "") != curve_protocol
+    other = checkpoint is not None or newest.data.tags.get("curve_protocol", "") not in curve_protocols
     lost = "has another evaluation protocol" if other else "has no checkpoint"
     return Action(kind=kind, why=f"{why}, and {lost}", lost="" if status(newest) == "failed" else lost)
 

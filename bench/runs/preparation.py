@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +43,12 @@ class Work:
 
 def curve_protocol(evaluator: Evaluator | None) -> str:
     """Return the hash of the evaluation protocol at evaluation points. It is empty without an evaluator."""
-    return evaluator.curve_protocol if evaluator else ""
+    return next(iter(curve_protocols(evaluator)))
+
+
+def curve_protocols(evaluator: Evaluator | None) -> Mapping[str, str]:
+    """Return each metric that may be the headline, by the hash of its evaluation protocol. Both are empty without an evaluator."""
+    return evaluator.curve_protocols if evaluator else {"": ""}
 
 
 def prepare(config: RunConfig, built: Built | None = None) -> Work:

@@ -140,7 +140,14 @@ class Recorder:
         measurement = self._measure(evaluator, networks, stream=best_checkpoint.NOISE)
         self._log.artifact(results.BEST_WEIGHTS, serialization.weights_bytes(networks))
         values = {f"{BEST}{key}": value for key, value in measurement.values.items()}
-        return values, {"best": {"images": self._best.images, "chosen_by": self._best.value, "reasons": dict(measurement.reasons)}}
+        return values, {
+            "best": {
+                "images": self._best.images,
+                "chosen_by": self._best.value,
+                "metric": evaluator.headline,
+                "reasons": dict(measurement.reasons),
+            }
+        }
 
     def close(self, measured: Mapping[str, float], evidence: Mapping[str, Any]) -> Mapping[str, float]:
         """End any run: log its health flags, its costs and its `measured` values, and return the values. A diverged run has no measured values."""

@@ -22,7 +22,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
-from bench.metrics.cards import BEST, SE
+from bench.metrics.cards import BEST, HEADLINE, SE
 from bench.metrics.cards.recorded import described
 from bench.runs.preparation import curve_protocol
 from bench.runs.types import RunResult
@@ -81,7 +81,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     run_log = _open_log(client, artifacts, run_id, measurement, protocol, evaluator.headline)
     _clear_lost_metrics(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
-    run_log.json(results.EVIDENCE, _evidence(artifacts, run_id, measurement))
+    run_log.json(results.EVIDENCE, _evidence(artifacts, run_id, measurement, tracked.data.tags.get("headline") or HEADLINE))
     if measurement.nearest is not None:
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
@@ -191,10 +191,10 @@ def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measureme
     return {**before, "metrics": metrics, "all": evaluator.protocol_hash, "cards": cards}
 
 
-def _evidence(artifacts: Artifacts, run_id: str, measurement: Measurement) -> dict[str, Any]:
-    """Return the evidence of the run, updated by this measurement."""
+def _evidence(artifacts: Artifacts, run_id: str, measurement: Measurement, headline: str) -> dict[str, Any]:
+    """Return the evidence of the run, updated by this measurement. `headline`: the metric that ranked the run before."""
     before = artifacts.read_json(run_id, results.EVIDENCE) or {}
     reasons = {key: reason for key, reason in before.get("reasons", {}).items() if key not in measurement.values}
-    # The images of the best checkpoint, and the value that chose it, stay the same.
-    chosen = {"best": {**before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}
+    # The images of the best checkpoint, and the metric and value that chose it, stay the same.
+    chosen = {"best": {"metric": headline, **before["best"], **measurement.evidence.get("best", {})}} if "best" in before else {}
     return {**before, **measurement.evidence, **chosen, "reasons": {**reasons, **measurement.reasons}}

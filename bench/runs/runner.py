@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.core import environment, serialization
-from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, paths
+from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, override, paths
 from bench.core.errors import UserError, one_line
 from bench.core.lock_check import LockLost
 from bench.core.memory import forget_peak_memory, keep_freed_memory
@@ -27,7 +27,7 @@ from bench.runs.action import Action, Checkpoint, choose_action
 from bench.runs.checkpointing import Checkpointer, interval
 from bench.runs.lock import RunLock, RunLocked, run_lock, run_lock_files
 from bench.runs.pending_writes import deliver_earlier, local_run_ids, pending_statuses, remove_leftovers
-from bench.runs.preparation import Work, curve_protocol, prepare
+from bench.runs.preparation import Work, curve_protocols, prepare
 from bench.runs.recorder import Recorder
 from bench.runs.rescoring import score
 from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, ignore, never_prune
@@ -113,6 +113,8 @@ def _locked_run(config: RunConfig, context: RunContext, checkpoints: CheckpointS
         log.warning("%s is interrupted and %s: it restarts", _name(config), action.lost)
     if action.kind != "resume":
         state = None
+    elif state is not None:
+        config = _as_begun(config, str(state["curve_protocol"]))
     work = _try_prepare(config)
     check()
     if isinstance(work, Exception):
@@ -158,10 +160,20 @@ def _choose(
             known = "" if (folder / "outbox" / run_id).exists() else run_id
             checkpoint = Checkpoint(run_id=known, curve_protocol=str(state.get("curve_protocol")))
     return choose_action(
-        found, protocol=evaluator.protocol_hash if evaluator else "", curve_protocol=curve_protocol(evaluator), checkpoint=checkpoint,
+        found, protocol=evaluator.protocol_hash if evaluator else "", curve_protocols=curve_protocols(evaluator), checkpoint=checkpoint,
         pending=pending_statuses(folder), elsewhere=lambda run: is_trained_elsewhere(run, context.uri, ours), retrain=not context.once,
         extends=bool(context.extends_fingerprint),
     )  # fmt: skip
+
+
+def _as_begun(config: RunConfig, curve_protocol: str) -> RunConfig:
+    """Return the configuration with the headline of a checkpoint, which a resumed run keeps even if the dataset has another one now."""
+    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
+    if evaluator is None or evaluator.curve_protocol == curve_protocol:
+        return config
+    headline = evaluator.curve_protocols[curve_protocol]
+    log.info("%s keeps its headline, %s", _name(config), headline)
+    return override(config, {"evaluation.headline": headline})
 
 
 def _failed(config: RunConfig, log_: RunLog, error: Exception) -> RunResult:

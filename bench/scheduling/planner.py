@@ -18,7 +18,7 @@ from bench.core.text import pluralise
 from bench.evaluation.evaluator import evaluator_for
 from bench.runs.action import STOPPED, ActionKind, Checkpoint, choose_action
 from bench.runs.pending_writes import pending_statuses
-from bench.runs.preparation import curve_protocol
+from bench.runs.preparation import curve_protocols
 from bench.scheduling.suite import PlannedRun
 from bench.tracking.client import DONE, Lookup
 from bench.tracking.tags import FINGERPRINT
@@ -85,14 +85,14 @@ def plan_actions(recorded: Sequence[RecordedRuns], lookup: Lookup, folder: Path,
 
     Datasets in `unready` have no classifier yet, so their evaluation protocol is unknown. Finished runs on them get the action `score`.
     """
-    protocols: dict[tuple[str, Evaluation], tuple[str, str]] = {}
+    protocols: dict[tuple[str, Evaluation], tuple[str, Collection[str]]] = {}
     actions = []
     for run in recorded:
         config = run.config
         dataset, key = DATASETS.get(config.dataset), (config.dataset, config.evaluation.how())
         if key not in protocols:
             evaluator = None if config.dataset in unready else evaluator_for(dataset, config.evaluation)
-            protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocol(evaluator))
+            protocols[key] = (evaluator.protocol_hash if evaluator else "", curve_protocols(evaluator))
         protocol, marks = protocols[key]
         action = _planned_action(run, protocol, marks, folder)
         actions.append(action if run.runs else _with_changed_version(action, lookup))
@@ -141,14 +141,14 @@ def _variant_prefix(action: PlannedAction) -> str:
     return f"{action.config.variant}: " if "variant " in action.changed else ""
 
 
-def _planned_action(recorded: RecordedRuns, protocol: str, marks: str, folder: Path) -> PlannedAction:
+def _planned_action(recorded: RecordedRuns, protocol: str, marks: Collection[str], folder: Path) -> PlannedAction:
     """Return the action that the lock holder chooses if the checkpoint is intact and belongs to the newest run."""
     config, fingerprint, runs = recorded.config, recorded.fingerprint, recorded.runs
     checkpoint = None
     if runs and runs[0].data.tags.get("status") in STOPPED and checkpoints_of(folder, fingerprint).any:
         checkpoint = Checkpoint(run_id=runs[0].info.run_id, curve_protocol=runs[0].data.tags.get("curve_protocol", ""))
     predicted = choose_action(
-        runs, protocol=protocol, curve_protocol=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
+        runs, protocol=protocol, curve_protocols=marks, checkpoint=checkpoint, pending=pending_statuses(folder / fingerprint)
     )
     run = next((run for run in runs if run.info.run_id == predicted.run_id), None)
     warning = ""

@@ -7,7 +7,7 @@ from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
 NEEDS = (
-    "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "photo", "features", "neighbours", "training",
+    "image", "points", "mixture", "modes", "labels", "classifier", "distilled", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked",
 )  # fmt: skip  # words for `needs`; `bench.evaluation.evaluator.capabilities` lists those of a dataset; "asked": labels of samples
 

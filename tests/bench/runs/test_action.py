@@ -22,7 +22,7 @@ def recorded(status: str, run_id: str = "a", *, metrics: bool = True, **tags: st
 
 def action_for(*found: Any, **more: Any) -> tuple[str, str]:
     """Return (kind, run id) of the action."""
-    action = choose_action(found, **{"protocol": "p", "curve_protocol": "q", **more})
+    action = choose_action(found, **{"protocol": "p", "curve_protocols": ["q"], **more})
     return action.kind, action.run_id
 
 
@@ -60,8 +60,8 @@ def test_a_checkpoint_is_resumed_though_the_store_has_lost_its_run() -> None:
     assert action_for(recorded("failed", "b"), checkpoint=OURS) == ("resume", "")
     assert action_for(recorded("running", "b", metrics=False), checkpoint=OURS) == ("resume", "b")  # a run killed at its start
     for found in ([], [recorded("failed", "b")], [recorded("running", "b", metrics=False)]):
-        assert not choose_action(found, protocol="p", curve_protocol="q", checkpoint=OURS).resumed
-    assert choose_action([recorded("failed")], protocol="p", curve_protocol="q", checkpoint=OURS).resumed
+        assert not choose_action(found, protocol="p", curve_protocols=["q"], checkpoint=OURS).resumed
+    assert choose_action([recorded("failed")], protocol="p", curve_protocols=["q"], checkpoint=OURS).resumed
 
 
 def test_a_run_trained_elsewhere_is_left_to_its_process() -> None:
@@ -73,10 +73,10 @@ def test_a_run_without_a_checkpoint_restarts() -> None:
     assert action_for(recorded("interrupted", metrics=False)) == ("train", "a")  # the same run, because the store has no points of it
     assert action_for(recorded("failed", metrics=False)) == ("train", "")
     assert action_for(recorded("interrupted")) == ("train", "")
-    assert choose_action([recorded("interrupted")], protocol="p", curve_protocol="q").lost
+    assert choose_action([recorded("interrupted")], protocol="p", curve_protocols=["q"]).lost
 
 
 def test_evaluation_points_of_two_protocols_share_no_curve() -> None:
     for checkpoint in (OURS, None):
-        action = choose_action([recorded("interrupted")], protocol="p", curve_protocol="new", checkpoint=checkpoint)
+        action = choose_action([recorded("interrupted")], protocol="p", curve_protocols=["new"], checkpoint=checkpoint)
         assert (action.kind, action.run_id, bool(action.lost)) == ("train", "", True)
