@@ -19,6 +19,7 @@ from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 
 LATER = (
     "headline",
+    "best_metric",
     "variant_source",
     "study",
     "phase",

@@ -25,7 +25,7 @@ from bench.metrics.extractors import INCEPTION, PHOTO
 STANDARD = Evaluation()
 SETTABLE = (
     "evaluation.standard_errors", "evaluation.inception", "evaluation.inception_resize", "evaluation.inception_statistics",
-    "evaluation.photo", "evaluation.metrics",
+    "evaluation.photo", "evaluation.headline", "evaluation.metrics",
 )  # fmt: skip  # by `ganbench evaluate --set`
 
 
@@ -37,6 +37,7 @@ class ExternalMeasurement:
     dataset: str
     what: str  # "images" or "points"
     n: int
+    headline: str  # key of the metric that ranks
     measurement: Measurement
     rows: Mapping[str, Measurement]  # real, untrained
     left_out: Mapping[str, str]  # reference rows that cannot be computed, and why
@@ -47,7 +48,7 @@ class ExternalMeasurement:
         rows = {kind: finite(self.rows[kind].values) if kind in self.rows else None for kind in KINDS}
         why = {f"{kind}_reasons": dict(self.rows[kind].reasons) if kind in self.rows else {} for kind in KINDS}
         return {
-            "source": self.source, "dataset": self.dataset, "n": self.n, "metrics": finite(self.measurement.values),
+            "source": self.source, "dataset": self.dataset, "n": self.n, "headline": self.headline, "metrics": finite(self.measurement.values),
             "reasons": dict(self.measurement.reasons), "protocol": dict(self.protocol), **rows, **why,
             "left_out": dict(self.left_out),
         }  # fmt: skip
@@ -85,6 +86,7 @@ def measure(
         dataset=dataset.name,
         what="points" if dataset.spec.kind == "points" else "images",
         n=evaluator.n,
+        headline=evaluator.headline,
         measurement=measurement,
         rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS if kind not in left_out},
         left_out=left_out,

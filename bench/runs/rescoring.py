@@ -81,12 +81,15 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     run_log = _open_log(client, artifacts, run_id, measurement, protocol, evaluator.headline)
     _clear_lost_metrics(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
-    run_log.json(results.EVIDENCE, _evidence(artifacts, run_id, measurement, tracked.data.tags.get("headline") or HEADLINE))
+    evidence = _evidence(artifacts, run_id, measurement, tracked.data.tags.get("headline") or HEADLINE)
+    run_log.json(results.EVIDENCE, evidence)
     if measurement.nearest is not None:
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))
     run_log.finish("finished")
     run_log.json(results.PROTOCOL, protocol)
     # Last: if the process is killed before this, the next execution measures the run again.
+    if best := evidence.get("best", {}).get("metric"):
+        run_log.tag(best_metric="" if best == evaluator.headline else best)
     run_log.tag(headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator))
     return measurement.values
 

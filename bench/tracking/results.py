@@ -62,6 +62,7 @@ RUN_COLUMNS: dict[str, str] = {
     "extends": "str",  # id of the run that this one extends
     "lineage": "str",  # hash of everything but the length: equal for runs that can extend each other
     "headline": "str",  # key of the metric that ranks runs on this data; in older runs empty, which means quality/fid_classifier
+    "best_metric": "str",  # key of the metric that chose the best checkpoint, if it is not the headline; empty otherwise
     "study": "str",  # the study that the run belongs to; this and the next three are empty outside studies
     "phase": "str",  # search: a trial on the seeds of the search | final: a recipe on seeds that no trial uses
     "trial": "str",  # number of the trial that has its settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.metrics.cards import BEST, PIXELS
+from bench.metrics.cards import BEST, PIXELS, card, is_metric
 from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, interval, join_words, number, percent
@@ -176,6 +176,10 @@ def _legend(cohort: Cohort) -> list[str]:
             f"best checkpoint: median over seeds of {cohort.headline.title} at the best evaluation point of each run. Each run selects the point with one set "
             "of evaluation noise and scores it with another. The ranking, the intervals and the tests use the last checkpoint."
         )
+        others = sorted({key for entry in cohort.entries for key in entry.runs["best_metric"] if key and is_metric(key)})
+        if others:
+            titles = join_words([card(key).title for key in others])
+            lines.append(f"Some best points were selected by {titles}, the headline metric at that time.")
     lines += _legend_of_noise(cohort)
     contested = agreement.contested(agreement.ranked(cohort))
     if contested:

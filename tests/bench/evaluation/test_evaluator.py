@@ -225,6 +225,22 @@ def test_some_metrics_alone_have_the_values_they_have_among_all() -> None:
         Evaluator(DATASETS.get("digits"), metrics=("modes/found",))
 
 
+def test_another_headline_is_measured_at_evaluation_points() -> None:
+    digits, images = DATASETS.get("digits"), reference_images(DATASETS.get("digits"))
+    other = Evaluator(digits, errors=False, headline=PIXELS, metrics=["modes/class_kl"])
+    assert other.curve(images).values == {PIXELS: real_row().values[PIXELS]}
+    assert other.keys == [PIXELS, "modes/class_kl"]
+    assert other.curve_protocol != evaluator().curve_protocol
+    assert {PIXELS, HEADLINE} <= set(other.curve_protocols.values()) == set(evaluator().curve_protocols.values())
+
+
+@pytest.mark.parametrize("key", ["quality/frechet_pixel", "quality/precision_classifier", "modes/reverse_kl", "\n"])
+def test_a_headline_that_cannot_rank_is_one_line(key: str) -> None:
+    with pytest.raises(UserError, match=r"^evaluation\.headline='[^\n]*") as error:
+        Evaluator(DATASETS.get("digits"), headline=key)
+    assert "\n" not in str(error.value)
+
+
 def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, other = Evaluator(DATASETS.get("digits")), Evaluator(DATASETS.get("digits"))
     assert ours.protocol_hash == other.protocol_hash

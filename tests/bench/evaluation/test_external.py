@@ -54,9 +54,10 @@ def test_json_has_a_reason_for_every_null(tmp_path: Path) -> None:
     noise = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     output = measure(saved(tmp_path / "x.npz", noise), "digits").as_json()
     assert json.loads(json.dumps(output, allow_nan=False)) == output
-    assert [*output][:6] == ["source", "dataset", "n", "metrics", "reasons", "protocol"]
-    assert [*output][6:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
+    assert [*output][:7] == ["source", "dataset", "n", "headline", "metrics", "reasons", "protocol"]
+    assert [*output][7:] == ["real", "untrained", "real_reasons", "untrained_reasons", "left_out"]
     assert output["left_out"] == {}
+    assert output["headline"] in output["metrics"]
     assert (
         {key for key, value in output["metrics"].items() if value is None}
         == set(output["reasons"])

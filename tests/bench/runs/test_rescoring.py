@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench.core.config import Evaluation, RunConfig, config_for, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
-from bench.metrics.cards import BEST, HEADLINE, SE, measured
+from bench.metrics.cards import BEST, HEADLINE, PIXELS, SE, measured
 from bench.runs.rescoring import _with_evaluation, score
 from bench.runs.runner import run
 from bench.tracking import delivery, results
@@ -76,7 +76,7 @@ def test_every_setting_of_the_measurement_replaces_that_of_the_run() -> None:
     config = config_for("dcgan", {"evaluation.marks": 5, "evaluation.metrics": [HEADLINE]})
     wanted = Evaluation(
         marks=1, best=True, samples=7, batch_size=3, standard_errors=False, inception=True, inception_resize="clean",
-        inception_statistics="/s.npz", photo=True,
+        inception_statistics="/s.npz", photo=True, headline=PIXELS,
     )  # fmt: skip
     found = _with_evaluation(config, wanted).evaluation
     assert found == wanted.model_copy(update={"marks": 5, "best": False, "metrics": (HEADLINE,)})
@@ -334,6 +334,21 @@ def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path:
 
 
 @pytest.mark.slow
+def test_a_run_with_another_headline_keeps_its_curve_and_says_what_chose_its_best_checkpoint(uri: str, tmp_path: Path) -> None:
+    settings = {"evaluation.best": True, "evaluation.headline": PIXELS}
+    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings=settings)
+    before = load(uri, ("small",))
+    run_id = str(before.runs.query("kind == 'run'")["run_id"].item())
+    for _ in range(2):
+        after = again(run_id, uri, best=True)
+        row = after.runs.set_index("run_id").loc[run_id]
+        assert (row["headline"], row["best_metric"]) == (HEADLINE, PIXELS)
+        assert best_in(after, run_id) == best_in(before, run_id)
+        points = [found.curves.query("key == @PIXELS")[["images", "value"]].to_numpy().tolist() for found in (before, after)]
+        assert points[0] == points[1]
+        assert len(points[0]) > 1
+
+
 def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings={"evaluation.best": True})
     found = load(uri, ("small",))

@@ -24,7 +24,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.generator import load_generator
-from bench.metrics.cards import BEST, HEADLINE, SE, measured
+from bench.metrics.cards import BEST, HEADLINE, PIXELS, SE, measured
 from bench.runs.runner import run
 from bench.runs.types import RunProgress, RunResult
 from bench.tracking import results, store
@@ -180,6 +180,19 @@ def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path)
     found = loaded(uri)
     row = found.runs.set_index("run_id").loc[restarted.run_id]
     assert row["protocol"] == (found.read_json(restarted.run_id, results.PROTOCOL) or {})["all"]
+
+
+def test_a_resumed_run_keeps_the_headline_it_began_with(uri: str, tmp_path: Path) -> None:
+    calls = iter(range(10**6))
+    stopped = run(small.config(**{"evaluation.headline": PIXELS}), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
+    assert stopped.status == "interrupted"
+    resumed = run(small.config(), small.context(uri, tmp_path))
+    assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
+    found = loaded(uri)
+    assert found.runs.set_index("run_id").loc[resumed.run_id, "headline"] == PIXELS
+    counts = found.curves["key"].value_counts()
+    assert counts[PIXELS] > 1
+    assert counts[HEADLINE] == 1  # of the full evaluation at the end
 
 
 @pytest.mark.parametrize("tf32", [False, True])
