@@ -12,10 +12,12 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from bench.core.config import override
 from bench.core.errors import UserError, one_line
+from bench.metrics.cards import HEADLINES
 from studies.sampling import pruner
 from studies.storage import REASON, Storage
-from studies.study import Arm, Plan
+from studies.study import Arm, Plan, SearchObjective
 
 IDENTITY = "ganbench"  # the attribute of an Optuna study with the settings that all its trials share
 DEFAULT = "default"  # the attribute of the trial with the variant's default recipe
@@ -49,6 +51,31 @@ def check_known(plan: Plan, storage: Storage) -> None:
             raise UserError(
                 f"the study {name!r} already exists with another {difference(recorded, expected)}: choose another --name or --storage"
             )
+
+
+def as_begun(plan: Plan, storage: Storage) -> Plan:
+    """Return the plan with the objective of the recorded study, if the user names none. The headline may have changed since it began."""
+    if not plan.by_headline:
+        return plan
+    for summary in optuna.get_all_study_summaries(storage.optuna, include_best_trial=False):
+        recorded = storage.optuna.get_study_user_attrs(summary._study_id).get(IDENTITY)
+        if summary.study_name.rpartition("/")[0] != plan.study or not isinstance(recorded, dict):
+            continue
+        begun = tuple(SearchObjective.model_validate(objective) for objective in recorded.get("objective", ()))
+        known = [objective.key for objective in begun] in ([key] for key in HEADLINES)
+        return plan if begun == plan.objectives or not known else _ranked_by(plan, begun)
+    return plan
+
+
+def _ranked_by(plan: Plan, objectives: tuple[SearchObjective, ...]) -> Plan:
+    """Return the plan whose trials and final runs have another headline, the only objective."""
+    (objective,) = objectives
+    headline = {"evaluation.headline": objective.key}
+    arms = tuple(
+        arm.model_copy(update={"config": override(arm.base, {**headline, "evaluation.metrics": (objective.key,)}).canonical()})
+        for arm in plan.arms
+    )
+    return plan.model_copy(update={"objectives": objectives, "arms": arms, "final_evaluation": {**plan.final_evaluation, **headline}})
 
 
 def open_study(plan: Plan, arm: Arm, storage: Storage) -> optuna.Study:

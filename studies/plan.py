@@ -66,7 +66,7 @@ def plan(study: Study, *, uri: str, storage: str, folder: str, only: Sequence[st
         raise UserError(f"--sampler grid: the space {space.name!r} has {largest:,} points, more than {MOST_POINTS:,}; use --sampler random")
     check_kind(storage)
     return Plan(
-        study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
+        study=study.name, idea=study.idea, space=space, arms=arms, objectives=objectives, by_headline=not study.objectives, sampler=study.sampler, sampler_seed=study.sampler_seed,
         pruner=study.pruner, trials=study.trials, search_seeds=tuple(range(FIRST_SEARCH_SEED, FIRST_SEARCH_SEED + study.search_seeds)),
         final_seeds=tuple(range(study.final_seeds)), final_evaluation=_evaluation(resolved[0]), uri=uri, storage=storage, folder=folder,
         auto=auto.used,

@@ -102,6 +102,7 @@ class Plan(_Frozen):
     space: Space
     arms: tuple[Arm, ...]
     objectives: tuple[SearchObjective, ...]
+    by_headline: bool = False  # the user names no objective
     sampler: str
     sampler_seed: int
     pruner: str

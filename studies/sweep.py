@@ -23,7 +23,7 @@ from bench.tracking.store import sqlite_path
 from studies import record
 from studies.final_runs import execute_final_runs
 from studies.kinds import open_storage
-from studies.optuna_studies import DEFAULT, check_known, name_of, open_study, target
+from studies.optuna_studies import DEFAULT, as_begun, check_known, name_of, open_study, target
 from studies.record import StudyRecorder
 from studies.storage import REASON, WORKER, Storage
 from studies.study import Arm, Plan
@@ -180,6 +180,7 @@ def sweep(
     Lookup.of(plan.uri, plan.study)  # raises before this process writes anything if the store does not answer
     storage = open_storage(plan.storage)
     with storage.storage_errors():
+        plan = as_begun(plan, storage)
         check_known(plan, storage)
         tracker = Tracker(plan.uri, plan.study)  # before the studies: raises if the experiment is deleted
         record_choices(tracker, plan.auto)

@@ -15,6 +15,7 @@ from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.core.config import RunConfig
 from bench.core.errors import UserError
+from bench.metrics.cards import HEADLINE, PIXELS
 from bench.runs import auto_choice
 from bench.runs.auto_choice import Choice
 from bench.tracking.client import Lookup
@@ -139,6 +140,20 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
     ):
         swept(planned(uri, tmp_path, replace(ONE, space="lr-k-tied")))
     assert states(planned(uri, tmp_path)) == ["COMPLETE"] * 3
+
+
+def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(monkeypatch, lr)
+    begun = replace(ONE, objectives=(PIXELS,))
+    swept(planned(uri, tmp_path, replace(begun, trials=2)))
+    swept(planned(uri, tmp_path, replace(ONE, final_seeds=1)))  # it names no objective, and classifier-FID is the headline
+    assert states(planned(uri, tmp_path, begun)) == ["COMPLETE"] * 3
+    (third,) = fake.configs[2:]
+    assert (third.evaluation.headline, third.evaluation.metrics) == (PIXELS, (PIXELS,))
+    runs = load(uri, ("tiny",)).runs
+    assert set(runs[runs["phase"] == "final"]["headline"]) == {PIXELS}
+    with pytest.raises(UserError, match="already exists with another objective"):
+        swept(planned(uri, tmp_path, replace(ONE, objectives=(HEADLINE,))))
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,12 @@ class Fake:
         watch(RunProgress(images=budget, share=1.0, budget="", images_per_second=1.0, scalars={}, measured={}))
         if isinstance(score, str):
             return self._ended(config, score, {"perf/train_seconds": 1.0}, f"it {score}")
-        values = {"quality/fid_classifier": score, "quality/coverage_classifier": 1 / (1 + score), "perf/train_seconds": 1.0}
+        values = {
+            "quality/fid_classifier": score,
+            "quality/frechet_pixels": score,
+            "quality/coverage_classifier": 1 / (1 + score),
+            "perf/train_seconds": 1.0,
+        }
         return self._ended(config, "finished", values, "")
 
     def _ended(self, config: RunConfig, status: str, values: Mapping[str, float], reason: str) -> RunResult:
