@@ -45,7 +45,7 @@ def test_a_run_of_a_lost_machine_is_interrupted_and_can_be_resumed(uri: str, tmp
     a_job(uri, tmp_path).record_stop("its node was lost")
     assert load(uri, ("small",)).runs.iloc[0][["status", "reason"]].tolist() == ["interrupted", "its node was lost"]
     found = Tracker(uri, "small").find("abc")
-    assert choose_action(found, protocol="", curve_protocol="p").run_id == log.run_id
+    assert choose_action(found, protocol="", curve_protocols=["p"]).run_id == log.run_id
 
 
 def test_a_store_that_does_not_answer_is_logged_without_a_traceback(
