@@ -23,7 +23,7 @@ def perf(
 ) -> None:
     """Measure the harness on this machine: train() beside a tutorial loop and a bare loop, whole runs, and time to quality.
 
-    Takes minutes: docs/commands.md has the measured time. Other programs change the rates and seconds, but not the ratios of loops.
+    This takes minutes. Other programs change the rates and seconds, but not the ratios of loops.
     """
     from bench.perf.measure import Setting, measure
     from bench.perf.report import as_json, draw, notes, rate_rows, ratio_rows

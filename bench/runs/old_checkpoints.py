@@ -92,5 +92,5 @@ def _time_and_size(folder: Path) -> tuple[float, int]:
 
 
 def _has_pending_end(folder: Path) -> bool:
-    """Return whether a run has ended and has pending writes."""
+    """Return whether the folder has a run whose final status is pending."""
     return bool(pending_statuses(folder))
