@@ -209,6 +209,7 @@ PAGES = {"tidy-results.md": lambda reports: check_figures(max(1, reports // 4)),
 
 
 def main() -> None:
+    """Simulate, and write or print the tables of each page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reports", type=int, default=2_000, help="simulated reports in each cell")
     parser.add_argument("--print", action="store_true", help="print the tables, write nothing")

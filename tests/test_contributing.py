@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 import sys
@@ -13,6 +12,7 @@ from types import FrameType, ModuleType
 import pytest
 import small
 import torch
+from docs_scripts import docs_script
 from synthetic_results import QUICK, results, synthetic_runs
 
 from bench.cli.common import parse_settings
@@ -74,12 +74,7 @@ def trained(uri: str, folder: Path, variant: str, *texts: str) -> RunResult:
 
 @pytest.fixture(scope="module")
 def diagram() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_diagram", ROOT / "docs" / "make_diagram.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("make_diagram")
 
 
 def picture() -> str:

@@ -47,9 +47,9 @@ def choose_action(
     """Return the action for a run, from its `recorded` runs in the store, newest first, and its newest checkpoint.
 
     `protocol` is the current hash of the evaluation protocol. `curve_protocols` has the hashes of its part for evaluation points, one for
-    each headline that a run may have begun with. `pending` has the final statuses that the store has not acknowledged, by run id. `elsewhere` returns whether a process that shares no run lock with this one
-    may be training a run. With `retrain`, a run is trained even if it is complete, or in training elsewhere. With `extends`, a new run extends
-    a shorter one.
+    each headline that a run may have begun with. `pending` has the final statuses that the store has not acknowledged, by run id.
+    `elsewhere` returns whether a process that shares no run lock with this one may be training a run. With `retrain`, a run is trained even
+    if it is complete, or in training elsewhere. With `extends`, a new run extends a shorter one.
     """
 
     def status(run: Run) -> str:

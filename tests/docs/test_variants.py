@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from docs_scripts import docs_script
 
 from bench.core.config import VARIANTS
 from variants.formulas import SYMBOLS
@@ -21,13 +20,7 @@ AGAIN = "docs/variants.md is outdated; generate it: ganbench suite catalogue && 
 
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_variants", DOCS / "make_variants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look for their module here
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("make_variants")
 
 
 def test_every_variant_has_its_section_and_its_row() -> None:
