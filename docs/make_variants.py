@@ -25,7 +25,7 @@ from bench.cli.variant_page import changed, number, paper_link
 from bench.core.atomic_files import write_atomic
 from bench.core.config import VARIANTS
 from bench.core.spec import Variant
-from bench.metrics.cards import HEADLINE, card
+from bench.metrics.columns import HEADLINE, card
 from bench.tracking import results, store
 from reports.cohort import settings_of
 from variants.formulas import SYMBOLS

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from bench.core.atomic_files import write_atomic
-from bench.metrics.cards import HEADLINE, card
+from bench.metrics.columns import HEADLINE, card
 from reports.baseline_check import CheckedVariant, CheckVerdict, answered, compared
 from reports.comparisons import Comparison, compare_all, holm
 from reports.scores import ScoreScale

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.core.errors import UserError, one_line
-from bench.metrics.cards import is_metric
+from bench.metrics.columns import is_metric
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS

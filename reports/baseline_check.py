@@ -13,7 +13,7 @@ from typing import Literal
 
 from bench.core.errors import UserError
 from bench.core.text import pluralise
-from bench.metrics.cards import Card, Direction
+from bench.metrics.columns import Card, Direction
 from bench.tracking.results import Results
 from reports import stats
 from reports.cohort import Cohort, CohortEntry, settings_of, text, version

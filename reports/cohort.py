@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.metrics.cards import SE, Card, card, measured
+from bench.metrics.columns import SE, Card, card, measured
 from reports import comparisons, stats
 from reports.budget import RunBudget
 from reports.comparisons import Comparison

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.metrics.cards import CARDS
+from bench.metrics.columns import CARDS
 from reports.cohort import Cohort, seed_words
 from reports.format import join_words, shorten
 

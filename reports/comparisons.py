@@ -23,7 +23,7 @@ from typing import Literal
 from scipy import special
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card, Direction
+from bench.metrics.columns import Card, Direction
 from reports.scores import ScoreScale
 from reports.stats import ALPHA, MIN_SEEDS, Interval, Sample, constant, moments
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.metrics.cards import BEST, CARDS, SE, measured
+from bench.metrics.columns import BEST, CARDS, SE, measured
 from bench.tracking.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version

@@ -8,7 +8,7 @@ import re
 import pandas as pd
 
 from bench.core.text import harmless
-from bench.metrics.cards import BEST
+from bench.metrics.columns import BEST
 from reports.cohort import Cohort, CohortEntry, numbers
 from reports.format import number
 from reports.sections.summary import has_best

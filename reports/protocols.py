@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.core.errors import one_line
-from bench.metrics.cards import measured
+from bench.metrics.columns import measured
 from bench.tracking.results import Results
 from reports.cohort import text
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from bench.metrics.cards import Direction
+from bench.metrics.columns import Direction
 
 MIN_SEEDS = 3
 MIN_SURVIVORS = 2  # finished runs beside failed ones. Fewer runs have no spread

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bench.core.text import harmless, matches
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 
 DimensionKind = Literal["log", "linear", "int", "choice"]
 State = Literal["complete", "pruned", "diverged", "failed", "running", "waiting"]

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.core.errors import one_line
-from bench.metrics.cards import Card, card, is_metric
+from bench.metrics.columns import Card, card, is_metric
 from bench.tracking.study_record import FORMAT, BestRecord, DimensionRecord, ObjectiveRecord, StudyRecord, TrialRecord, VariantRecord
 from reports.study import BestTrial, DimensionImportance, SearchDimension, SearchedStudy, SettingValue, State, Trial, Tuning
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.core.errors import UserError
 from bench.core.text import harmless
-from bench.metrics.cards import HEADLINE, Card, card, is_metric, measured
+from bench.metrics.columns import HEADLINE, Card, card, is_metric, measured
 from bench.tracking.results import Results
 from reports import budget
 from reports.budget import budget_of

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.core.text import pluralise
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.progress import status_text, time_left
 from studies.study import Plan

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bench.core.config import override
 from bench.core.errors import UserError, one_line
-from bench.metrics.cards import HEADLINES
+from bench.metrics.columns import HEADLINES
 from studies.sampling import pruner
 from studies.storage import REASON, Storage
 from studies.study import Arm, Plan, SearchObjective

@@ -9,7 +9,7 @@ from typing import Any
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import Evaluator, evaluator_for, usual_samples
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.runs.auto_choice import Auto, resolve
 from bench.runs.preparation import check
 from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry

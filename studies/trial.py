@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from bench.core.config import DATASETS, RunConfig, merged, override
 from bench.core.errors import UserError, one_line
 from bench.evaluation.evaluator import evaluator_for
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.runs.preparation import check
 from bench.runs.runner import run
 from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, never_prune

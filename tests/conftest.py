@@ -87,7 +87,7 @@ def standard_errors() -> Iterator[None]:
 @pytest.fixture
 def tables() -> Iterator[None]:
     """Restore the tables of metrics after a test that registers metrics."""
-    from bench.metrics.cards import CARDS
+    from bench.metrics.columns import CARDS
     from bench.metrics.evidence import METRICS
 
     saved = dict(CARDS), dict(METRICS)

@@ -19,7 +19,7 @@ from bench.cli.common import parse_settings
 from bench.core.config import DATASETS, NETWORKS, VARIANTS
 from bench.core.registry import load_catalogs
 from bench.evaluation.evaluator import Evaluator, reference_images
-from bench.metrics.cards import CARDS, measured
+from bench.metrics.columns import CARDS, measured
 from bench.metrics.evidence import METRICS
 from bench.runs.runner import run
 from bench.runs.types import RunResult

@@ -24,8 +24,8 @@ def loaded_after(statement: str) -> set[str]:
     [
         "reports",
         "bench.tracking.artifacts",
-        "bench.metrics.cards",
-        "bench.metrics.cards.recorded",
+        "bench.metrics.columns",
+        "bench.metrics.columns.recorded",
         "bench.core.errors",
         "bench.core.atomic_files",
         "bench.tracking.results",

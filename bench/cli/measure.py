@@ -133,8 +133,8 @@ def score(
 
 def _print_measured(measured: ExternalMeasurement) -> None:
     """Print the metrics of external samples beside those of the reference rows."""
-    from bench.metrics.cards import SE, card
-    from bench.metrics.cards import measured as metrics
+    from bench.metrics.columns import SE, card
+    from bench.metrics.columns import measured as metrics
 
     rows = []
     for key in (key for key in metrics() if key in measured.measurement.values):
@@ -154,7 +154,7 @@ def _print_measured(measured: ExternalMeasurement) -> None:
 
 def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:
     """Print the headline metric of each run before and after `score`."""
-    from bench.metrics.cards import card, headline_among, headline_value
+    from bench.metrics.columns import card, headline_among, headline_value
 
     rows: list[tuple[Any, ...]] = [
         (

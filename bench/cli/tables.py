@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.core.registry import load_catalogs
-from bench.metrics.cards import CARDS
+from bench.metrics.columns import CARDS
 
 Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns, rows
 

@@ -219,7 +219,7 @@ def _differences(config: RunConfig) -> str:
 
 def _print_values(result: RunResult) -> None:
     """Print the metrics of a run."""
-    from bench.metrics.cards import CARDS, SE
+    from bench.metrics.columns import CARDS, SE
 
     values = result.values
     rows = [

@@ -21,7 +21,7 @@ from bench.core.spec import Dataset, Mixture, Networks, Stacked
 from bench.evaluation.reference_statistics import read_statistics
 from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
-from bench.metrics.cards import HEADLINES, SE, card, headline_among
+from bench.metrics.columns import HEADLINES, SE, card, headline_among
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.evidence_json import evidence_json
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, kinds_of

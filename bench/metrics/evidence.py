@@ -6,7 +6,7 @@
 
 This code, in a module that an installed catalogue imports (`bench.core.registry`), adds a metric. Every evaluation computes it after
 the built-in ones. Tracking, evaluation protocol and reports treat it like these. A run records the cards of such metrics
-(`bench.metrics.cards.recorded`), so a report shows them even if that catalogue is not installed.
+(`bench.metrics.columns.recorded`), so a report shows them even if that catalogue is not installed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch import Tensor
 from bench.core.errors import UserError
 from bench.core.spec import Mixture
 from bench.metrics import diversity, modes, ms_ssim, spectrum
-from bench.metrics.cards import Card, measured, register_card
 from bench.metrics.cas import classification_accuracy_score
+from bench.metrics.columns import Card, measured, register_card
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
 from bench.metrics.metric_values import MetricValues

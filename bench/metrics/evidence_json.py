@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.core.spec import Mixture
-from bench.metrics.cards import SPECTRUM
+from bench.metrics.columns import SPECTRUM
 from bench.metrics.evidence import Evidence
 from bench.metrics.ndb import counts_of
 

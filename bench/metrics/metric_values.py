@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 
 from bench.core.errors import one_line
-from bench.metrics.cards import BUILT_IN
+from bench.metrics.columns import BUILT_IN
 
 log = logging.getLogger(__name__)
 

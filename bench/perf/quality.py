@@ -19,7 +19,7 @@ from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
-from bench.metrics.cards import HEADLINE
+from bench.metrics.columns import HEADLINE
 from bench.runs.preparation import prepare
 from bench.training.loop import train
 

@@ -17,7 +17,7 @@ from bench.core.spec import Latent, Networks, Progress
 from bench.evaluation import best_checkpoint, grids, latent_space
 from bench.evaluation.best_checkpoint import BestCheckpoint
 from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples
-from bench.metrics.cards import BEST
+from bench.metrics.columns import BEST
 from bench.runs.health import Flag, flags
 from bench.runs.preparation import Work
 from bench.runs.types import RunProgress, Watch

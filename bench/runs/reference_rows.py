@@ -7,7 +7,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, evaluator_for
 from bench.evaluation.grids import picture_of
 from bench.evaluation.reference_rows import KINDS, SAMPLES, reference_row, row_hash
-from bench.metrics.cards.recorded import described
+from bench.metrics.columns.recorded import described
 from bench.runs.types import RunResult
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker

@@ -22,8 +22,8 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
-from bench.metrics.cards import BEST, HEADLINE, SE
-from bench.metrics.cards.recorded import described
+from bench.metrics.columns import BEST, HEADLINE, SE
+from bench.metrics.columns.recorded import described
 from bench.runs.preparation import curve_protocol, warn_without_labels
 from bench.runs.types import RunResult
 from bench.tracking import results, store

@@ -22,7 +22,7 @@ from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.data.record import record_of
 from bench.evaluation.evaluator import evaluator_for
-from bench.metrics.cards import recorded
+from bench.metrics.columns import recorded
 from bench.runs.action import Action, Checkpoint, choose_action
 from bench.runs.checkpointing import Checkpointer, interval
 from bench.runs.lock import RunLock, RunLocked, run_lock, run_lock_files

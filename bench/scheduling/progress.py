@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from bench.core.text import duration, pluralise
-from bench.metrics.cards import card, headline_among
+from bench.metrics.columns import card, headline_among
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.estimate import Estimate
 from bench.scheduling.jobs import Job

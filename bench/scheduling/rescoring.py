@@ -13,7 +13,7 @@ from bench.core.config import DATASETS, Evaluation, RunConfig, check_settable, o
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import check_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import config_of
-from bench.metrics.cards import headline_value
+from bench.metrics.columns import headline_value
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE
 from bench.scheduling.estimate import Estimate

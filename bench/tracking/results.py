@@ -7,7 +7,7 @@
   "best/<key>" has the same metric of the best checkpoint, and "<key>_se" has its standard error;
 - `param:<path>` for each configuration path, as text, e.g. "param:recipe.lr_g".
 
-Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.cards.recorded`).
+Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.columns.recorded`).
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value. It may have tens of millions of rows, so run_id and key are
 categoricals. `curve` returns the rows of some keys, with plain text.
@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from bench.core.errors import UserError, nearest, one_line
-from bench.metrics.cards import is_metric, recorded
+from bench.metrics.columns import is_metric, recorded
 from bench.tracking.artifacts import Artifacts
 from bench.tracking.pages import checked, every_experiment, every_run, first_run
 from bench.tracking.tags import moment_of, seed_of
@@ -80,7 +80,7 @@ PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to identify i
 
 # Names of the artifacts of a run.
 CONFIG = "config.json"
-PROTOCOL = "protocol.json"  # metrics {key: hash}, all (hash of those), cards {key: card} (`bench.metrics.cards.recorded`)
+PROTOCOL = "protocol.json"  # metrics {key: hash}, all (hash of those), cards {key: card} (`bench.metrics.columns.recorded`)
 # class_names, class_share {generated, real}, health [{flag, since_images, message}], reasons {key: text}, bins {generated, train},
 # modes {count, found, shares}, spectrum {generated, real}; of mixtures points, centres, sd; latent {directions [{from, to, reached}], arithmetic [{of, to}]}
 EVIDENCE = "evidence.json"

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.format import number
 
 STEPS = 12  # colours of the strip

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports import stats
 from reports.palette import Palette
 from reports.plots.base import end_labels, figure_of, short_name

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from bench.tracking.results import curve
 from reports.budget import RunBudget
 from reports.format import count

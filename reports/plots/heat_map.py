@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card, Direction
+from bench.metrics.columns import Card, Direction
 from reports.palette import RULE
 from reports.plots.colour_scale import ColourScale
 from reports.plots.dimension_axis import DimensionAxis, setting_text

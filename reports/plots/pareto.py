@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.palette import INK, Style
 from reports.plots.base import thousands
 from reports.plots.trials import WIDEST, between, value_text

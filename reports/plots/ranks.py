@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import rankdata
 
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
 from reports.plots.base import short_name

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.palette import Style
 from reports.plots.trials import draw_trials, trials_data, value_axis, value_text
 from reports.study import SearchedStudy, Tuning

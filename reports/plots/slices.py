@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.palette import Style
 from reports.plots.dimension_axis import DimensionAxis, setting_text
 from reports.plots.trials import draw_trials, settings, trials_data, value_axis, value_text

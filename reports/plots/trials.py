@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.palette import INK, PAPER, Style
 from reports.plots.base import thousands
 from reports.study import SearchedStudy, Tuning

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.palette import INK, Palette
 from reports.plots.base import short_name, thousands
 from reports.plots.svg import mark_entry

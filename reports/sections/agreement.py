@@ -7,7 +7,7 @@ import math
 
 import pandas as pd
 
-from bench.metrics.cards import HEADLINE, PIXELS, card
+from bench.metrics.columns import HEADLINE, PIXELS, card
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
 from reports.format import join_words, number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.cards import card, measured
+from bench.metrics.columns import card, measured
 from reports.cohort import Cohort
 from reports.document import Block
 from reports.palette import Palette

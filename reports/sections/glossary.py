@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.metrics.cards import CARDS, SE, is_metric
+from bench.metrics.columns import CARDS, SE, is_metric
 from reports.cohort import numbers
 from reports.document import Cell, Column, Row, Section, Table
 from reports.view import View

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.core.text import pluralise
-from bench.metrics.cards import SE, card, is_metric
+from bench.metrics.columns import SE, card, is_metric
 from bench.tracking.results import EVIDENCE
 from reports.cohort import seed_text, text
 from reports.document import Block, Cell, Column, Heading, Row, Section, Table, Text

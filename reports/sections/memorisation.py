@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.cards import measured
+from bench.metrics.columns import measured
 from bench.tracking.results import NEAREST
 from reports.cohort import Cohort
 from reports.document import Block, Heading, Section

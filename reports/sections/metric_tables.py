@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.metrics.cards import SE, card
+from bench.metrics.columns import SE, card
 from reports.cohort import POINTS, Cohort, CohortEntry, numbers
 from reports.document import Cell, Column, Row, Table
 from reports.format import NOTHING, count, number

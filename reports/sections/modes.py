@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.core.text import pluralise
-from bench.metrics.cards import REVERSE_KL, measured
+from bench.metrics.columns import REVERSE_KL, measured
 from bench.tracking.results import EVIDENCE
 from reports.cohort import POINTS, Cohort, numbers
 from reports.document import Block, Gallery, Heading, Section, Text, Tile

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.core.text import pluralise
-from bench.metrics.cards import CARDS
+from bench.metrics.columns import CARDS
 from bench.tracking.results import ENVIRONMENT
 from reports.budget import RunBudget, budget_of
 from reports.cohort import Cohort, seed_text, settings_of, text

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.metrics.cards import SE, Card
+from bench.metrics.columns import SE, Card
 from reports.cohort import Cohort, numbers
 from reports.comparisons import holm
 from reports.document import Block, Cell, Column, Figure, Heading, Row, Section, Table, Text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bench.core.text import pluralise
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports import stats
 from reports.cohort import text
 from reports.format import interval, join_words, number, percent

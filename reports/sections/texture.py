@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.metrics.cards import SPECTRUM
+from bench.metrics.columns import SPECTRUM
 from bench.tracking.results import EVIDENCE
 from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Gallery, Section, Tile

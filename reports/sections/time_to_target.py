@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from bench.tracking.results import curve
 from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Heading, Row, Table

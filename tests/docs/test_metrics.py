@@ -10,7 +10,7 @@ from planted import FAILURES
 from planted_tables import COLUMNS, FAILURES_HEADING, PHOTO_COLUMNS, PHOTO_HEADING, PHOTO_ROWS, SCALE_HEADING, label, read_table, titled
 
 from bench.metrics import diversity, fidelity, half_samples, modes, ndb, neighbours
-from bench.metrics.cards import BUILT_IN, HEADLINES, card, measured
+from bench.metrics.columns import BUILT_IN, HEADLINES, card, measured
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from scipy import stats as scipy_stats
 from synthetic_results import FID, SyntheticRun, points, references, results, synthetic_runs
 
 from bench.core.errors import UserError
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.tracking.results import Results
 from reports.baseline import read_baseline
 from reports.baseline_check import CheckedVariant, CheckVerdict, answered, any_differs, check_baseline, check_summary, check_table, compared

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import SyntheticRun, complete, points, references, results, synthetic_runs
 
-from bench.metrics.cards import measured
+from bench.metrics.columns import measured
 from reports.build import OCCASIONAL, SECTIONS, build, summary_tables, write
 from reports.document import Document, Table
 from reports.html import html

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from bench.metrics.cards import Card
+from bench.metrics.columns import Card
 from reports.comparisons import Comparison, compare, compare_all, holm, least_favourable, p_below, welch, with_verdicts
 from reports.scores import ScoreScale
 from reports.stats import Sample

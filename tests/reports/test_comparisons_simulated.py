@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.metrics.cards import HEADLINE, card
+from bench.metrics.columns import HEADLINE, card
 from reports.comparisons import compare_all
 from reports.stats import Sample
 

@@ -13,7 +13,7 @@ import pytest
 from synthetic_results import FID, SyntheticRun, complete, references, results, synthetic_runs
 
 from bench.core.errors import UserError
-from bench.metrics.cards import CARDS, SE, measured
+from bench.metrics.columns import CARDS, SE, measured
 from bench.tracking.results import ENVIRONMENT, RUN_COLUMNS, Results
 from reports.baseline import read_baseline
 from reports.export import ABOUT, BUDGET_COLUMNS, CURVES, FORMAT, PROTOCOLS, RUNS, about, curves_frame, runs_frame, write_csv

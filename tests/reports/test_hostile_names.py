@@ -14,7 +14,7 @@ from synthetic_results import SyntheticRun, references, results, synthetic_runs
 from whole_report import Page, Written, whole
 
 from bench.core.text import harmless
-from bench.metrics.cards import Card, register_card
+from bench.metrics.columns import Card, register_card
 from bench.tracking.results import Results
 from reports.latex import latex
 from reports.view import view

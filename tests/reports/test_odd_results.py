@@ -15,7 +15,7 @@ from synthetic_results import FID, QUICK, SyntheticRun, complete, points, refere
 from whole_report import Written, whole
 
 from bench.core.errors import UserError
-from bench.metrics.cards import measured
+from bench.metrics.columns import measured
 from bench.tracking.results import RUN_COLUMNS, Results
 from reports.build import build
 from reports.document import Table

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from bench.metrics.cards import Direction
+from bench.metrics.columns import Direction
 from reports import stats
 from reports.stats import Sample
 

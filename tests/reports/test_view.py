@@ -11,7 +11,7 @@ from synthetic_results import FID, KL, PIXELS, SyntheticRun, points, references,
 from synthetic_study import final_runs, search_runs, studied, usual
 
 from bench.core.errors import UserError
-from bench.metrics.cards import measured
+from bench.metrics.columns import measured
 from bench.tracking.results import Results
 from reports.view import view
 

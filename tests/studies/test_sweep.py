@@ -15,7 +15,7 @@ from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.core.config import RunConfig
 from bench.core.errors import UserError
-from bench.metrics.cards import HEADLINE, PIXELS
+from bench.metrics.columns import HEADLINE, PIXELS
 from bench.runs import auto_choice
 from bench.runs.auto_choice import Choice
 from bench.tracking.client import Lookup

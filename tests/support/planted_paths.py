@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement
-from bench.metrics.cards import SE
+from bench.metrics.columns import SE
 
 NOISE = 3.0  # in standard errors (smaller steps are noise)
 

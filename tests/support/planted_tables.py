@@ -24,7 +24,7 @@ from bench.core.config import DATASETS
 from bench.core.spec import Dataset
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.reference_rows import KINDS, reference_row
-from bench.metrics.cards import SE, card
+from bench.metrics.columns import SE, card
 
 Values = Mapping[str, float]
 TINY = 1e-9  # rounding errors of zeros

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.metrics import diversity
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bench.metrics import memorisation
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.metrics.evidence import Evidence, metric
 
 

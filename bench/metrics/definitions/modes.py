@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.metrics import diversity, modes, ndb
-from bench.metrics.cards import MIXTURE_JS, REVERSE_KL, card
+from bench.metrics.columns import MIXTURE_JS, REVERSE_KL, card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from bench.core.text import pluralise
 from bench.metrics import clipped, fidelity, spectrum
-from bench.metrics.cards import HEADLINE, PIXELS, SPECTRUM, card
+from bench.metrics.columns import HEADLINE, PIXELS, SPECTRUM, card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, Features

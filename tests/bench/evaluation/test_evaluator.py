@@ -19,8 +19,8 @@ from bench.core.errors import UserError
 from bench.core.spec import Dataset, DataShape
 from bench.data.catalog import available
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
-from bench.metrics import cards, real_statistics
-from bench.metrics.cards import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
+from bench.metrics import columns, real_statistics
+from bench.metrics.columns import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
 from bench.metrics.extractors import ClassifierExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
@@ -268,7 +268,7 @@ def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch
     assert other.protocol_hash != ours.protocol_hash
     before = ours.protocol()
     key = "modes/class_kl"
-    monkeypatch.setitem(cards.CARDS, key, replace(cards.CARDS[key], version=cards.CARDS[key].version + 1))
+    monkeypatch.setitem(columns.CARDS, key, replace(columns.CARDS[key], version=columns.CARDS[key].version + 1))
     assert {name for name in DIGITS if ours.protocol()[name] != before[name]} == {key}
 
 

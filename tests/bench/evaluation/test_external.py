@@ -18,7 +18,7 @@ from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.external import measure
 from bench.evaluation.external_images import Range
 from bench.evaluation.reference_rows import reference_row
-from bench.metrics.cards import SE
+from bench.metrics.columns import SE
 
 UNKNOWN = {"diversity/path_length", "memorisation/ct_score"}  # 100 images without their generator have no path, and too few in every bin
 

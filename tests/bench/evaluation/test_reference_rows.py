@@ -20,7 +20,7 @@ from bench.evaluation import reference_rows
 from bench.evaluation.evaluator import Evaluator, Measurement, reference_images
 from bench.evaluation.reference_rows import KINDS, _untrained_config, reference_row, row_hash
 from bench.evaluation.sampling import sample
-from bench.metrics.cards import SE, Card
+from bench.metrics.columns import SE, Card
 from bench.metrics.evidence import METRICS, Evidence, metric
 from bench.runs.reference_rows import MADE_BY, has_reference, measure_reference
 from bench.tracking import results, store

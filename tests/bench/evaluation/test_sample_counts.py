@@ -17,7 +17,7 @@ from bench.core.errors import UserError
 from bench.core.spec import DataShape, Examples, Split
 from bench.evaluation.evaluator import Evaluator, check_samples, evaluator_for, reference_images, unmeasurable
 from bench.evaluation.external import measure
-from bench.metrics.cards import PIXELS
+from bench.metrics.columns import PIXELS
 from bench.runs.preparation import check
 
 

@@ -15,8 +15,8 @@ from bench.core.config import DATASETS
 from bench.core.errors import UserError
 from bench.evaluation.evaluator import Evaluator
 from bench.metrics import cas
-from bench.metrics.cards import HEADLINE, SE
 from bench.metrics.cas import classification_accuracy_score
+from bench.metrics.columns import HEADLINE, SE
 from bench.runs.runner import run
 from bench.tracking import results
 from tests.support.labelled import PATTERNS, PLAIN

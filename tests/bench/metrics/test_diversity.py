@@ -10,7 +10,7 @@ import torch
 from bench.core.config import DATASETS
 from bench.evaluation.evaluator import Evaluator, reference_images
 from bench.metrics import diversity
-from bench.metrics.cards import SE
+from bench.metrics.columns import SE
 from bench.metrics.diversity import (
     class_vendi_scores,
     duplicate_rate,

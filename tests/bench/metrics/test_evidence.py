@@ -17,8 +17,8 @@ from small import same_numbers, unknown
 from bench.core.config import DATASETS
 from bench.core.errors import UserError
 from bench.evaluation.evaluator import Evaluator, reference_images
-from bench.metrics import cards
-from bench.metrics.cards import SE, Card, measured, register_card
+from bench.metrics import columns
+from bench.metrics.columns import SE, Card, measured, register_card
 from bench.metrics.definitions.diversity import DUPLICATES
 from bench.metrics.definitions.quality import PRECISION
 from bench.metrics.evidence import METRICS, Evidence, MetricFunction, metric, metric_keys
@@ -108,7 +108,7 @@ def test_a_metric_of_ones_own_is_tracked_and_read_back(tables: None, uri: str, t
     run_id = found.runs.query("kind == 'run'")["run_id"].item()
     assert found.runs["quality/brightness"].between(0, 255).all()  # also for reference rows
     assert "quality/brightness" in (found.read_json(run_id, PROTOCOL) or {})["metrics"]
-    del cards.CARDS["quality/brightness"]
+    del columns.CARDS["quality/brightness"]
     assert load(uri, ("small",)).runs["quality/brightness"].between(0, 255).all()  # runs store the card of the metric
 
 

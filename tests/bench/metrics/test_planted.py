@@ -34,7 +34,7 @@ from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.reference_rows import KINDS, reference_row
-from bench.metrics.cards import SE, card
+from bench.metrics.columns import SE, card
 from bench.metrics.evidence import Evidence
 from bench.metrics.extractors import photo
 from bench.metrics.modes import COLLAPSED_CLASSES, collapse

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.core.config import DATASETS
 from bench.evaluation.evaluator import Evaluator, reference_images
-from bench.metrics.cards import SE, SPECTRUM
+from bench.metrics.columns import SE, SPECTRUM
 from bench.metrics.spectrum import ROUNDING, highest, log_ratios, rings, spectra
 
 HIGH = f"{SPECTRUM}_high"

@@ -20,7 +20,7 @@ from bench.data import sources
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.generator import load_generator
 from bench.metrics import real_statistics
-from bench.metrics.cards import HEADLINE, PIXELS, SE
+from bench.metrics.columns import HEADLINE, PIXELS, SE
 from bench.metrics.extractors import INCEPTION, Features, inception, select
 from bench.runs.runner import run
 from bench.runs.types import RunResult

@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench.core.config import Evaluation, RunConfig, config_for, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
-from bench.metrics.cards import BEST, HEADLINE, PIXELS, SE, measured
+from bench.metrics.columns import BEST, HEADLINE, PIXELS, SE, measured
 from bench.runs.rescoring import _with_evaluation, score
 from bench.runs.runner import run
 from bench.tracking import delivery, results

@@ -24,7 +24,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.generator import load_generator
-from bench.metrics.cards import BEST, HEADLINE, PIXELS, SE, measured
+from bench.metrics.columns import BEST, HEADLINE, PIXELS, SE, measured
 from bench.runs.runner import run
 from bench.runs.types import RunProgress, RunResult
 from bench.tracking import results, store

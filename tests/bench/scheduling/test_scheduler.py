@@ -10,7 +10,7 @@ import small
 import torch
 
 from bench.core.errors import UserError
-from bench.metrics.cards import CARDS, Card
+from bench.metrics.columns import CARDS, Card
 from bench.metrics.evidence import METRICS
 from bench.runs.types import RunResult
 from bench.scheduling.jobs import Job

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from bench.core.errors import UserError
-from bench.metrics.cards import BEST, SE, measured
+from bench.metrics.columns import BEST, SE, measured
 from bench.tracking.client import Tracker
 from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, STUDY, curve, find_run, load
 

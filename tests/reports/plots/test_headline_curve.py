@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic_results import FID, SyntheticRun, results, synthetic_runs
 
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from reports.budget import RunBudget
 from reports.palette import palette
 from reports.plots import base

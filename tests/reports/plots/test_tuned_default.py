@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from synthetic_results import FID
 
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from reports.palette import palette
 from reports.plots import base
 from reports.plots.tuned_default import alt, draw, tuned_default_data

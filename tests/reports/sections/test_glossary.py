@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synthetic_results import complete, results, synthetic_runs
 
-from bench.metrics.cards import CARDS
+from bench.metrics.columns import CARDS
 from reports.document import Table
 from reports.sections import glossary
 from reports.view import view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
-from bench.metrics.cards import HEADLINE, card
+from bench.metrics.columns import HEADLINE, card
 from reports.comparisons import Comparison, compare_all
 from reports.document import Table
 from reports.format import number

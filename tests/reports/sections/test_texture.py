@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthetic_results import complete, points, references, results, synthetic_runs
 
-from bench.metrics.cards import SPECTRUM
+from bench.metrics.columns import SPECTRUM
 from reports.document import Gallery, Table
 from reports.sections import texture
 from reports.view import view

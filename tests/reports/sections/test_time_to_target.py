@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from synthetic_results import FID, SyntheticRun, results, synthetic_runs
 
-from bench.metrics.cards import card
+from bench.metrics.columns import card
 from bench.tracking.results import Results
 from reports.document import Heading, Table
 from reports.sections import progress, time_to_target

@@ -1,4 +1,4 @@
-"""The metric card."""
+"""The definition of a column: the metric card."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.cards.definition import Card
+from bench.metrics.columns.definition import Card
 
 HEADLINE = "quality/fid_classifier"  # if the data has a classifier and no known modes
 PIXELS = "quality/frechet_pixels"  # if no other headline metric applies

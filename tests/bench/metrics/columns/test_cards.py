@@ -13,7 +13,7 @@ from bench.core.registry import load_catalogs
 from bench.core.spec import DataShape, Examples, Split
 from bench.data.catalog import available
 from bench.evaluation.evaluator import CAS, LABELS_REQUESTED, capabilities
-from bench.metrics.cards import (
+from bench.metrics.columns import (
     BUILT_IN,
     CARDS,
     HEADLINE,
@@ -27,7 +27,7 @@ from bench.metrics.cards import (
     measured,
     register_card,
 )
-from bench.metrics.cards.definition import NEEDS
+from bench.metrics.columns.definition import NEEDS
 from bench.metrics.extractors import INCEPTION, PHOTO
 
 LOGGED = {"log-odds"}  # training metrics need these, whatever the data

@@ -1,6 +1,6 @@
-"""Metric cards: the meaning, direction, unit and source of each metric. Plain data, without torch.
+"""The columns of tables: a card with the meaning, direction, unit and source of each metric. Plain data, without torch.
 
-A card is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
+A card defines a column, and is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import get_args
 
 from bench.core.errors import UserError, nearest, one_line
-from bench.metrics.cards.definition import NEEDS, Card, Direction, Scale
-from bench.metrics.cards.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
-from bench.metrics.cards.quality import HEADLINE, PIXELS, QUALITY, SPECTRUM
-from bench.metrics.cards.training import PERF, TRAIN
+from bench.metrics.columns.definition import NEEDS, Card, Direction, Scale
+from bench.metrics.columns.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
+from bench.metrics.columns.quality import HEADLINE, PIXELS, QUALITY, SPECTRUM
+from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
     "BEST", "BUILT_IN", "CARDS", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
@@ -88,7 +88,7 @@ def register_card(new: Card) -> Card:
 
     A process that evaluates gets the card from an installed catalogue that registers it (`bench.core.registry`), and records it
     with its runs. A process that reads results imports no catalogue. It gets the card from the runs
-    (`bench.metrics.cards.recorded`).
+    (`bench.metrics.columns.recorded`).
     """
     check_card(new)
     known = CARDS.get(new.key)

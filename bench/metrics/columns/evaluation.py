@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.cards.definition import Card
+from bench.metrics.columns.definition import Card
 
 MIXTURE_JS = "modes/js_mixture"  # if the data is a known mixture
 REVERSE_KL = "modes/reverse_kl"  # if the data has other known modes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.cards.definition import Card
+from bench.metrics.columns.definition import Card
 
 TRAIN = (
     Card(key="train/loss_d", title="loss D", direction="none", meaning="Discriminator loss, mean since the last mark."),

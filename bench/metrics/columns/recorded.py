@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from bench.core.errors import UserError, one_line
-from bench.metrics.cards import BUILT_IN, CARDS, UNMEASURED, Card, Direction, check_card, register_card
+from bench.metrics.columns import BUILT_IN, CARDS, UNMEASURED, Card, Direction, check_card, register_card
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import small
 
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
-from bench.metrics.cards import BUILT_IN, CARDS, Card, card, measured, register_card
-from bench.metrics.cards.recorded import described, register_recorded_cards
+from bench.metrics.columns import BUILT_IN, CARDS, Card, card, measured, register_card
+from bench.metrics.columns.recorded import described, register_recorded_cards
 from bench.metrics.evidence import METRICS, Evidence, metric
 from bench.runs.rescoring import score
 from bench.tracking.client import Tracker
@@ -164,7 +164,7 @@ def test_a_broken_card_is_one_warning_and_ignored(uri: str, carried: Any, caplog
     found = load(uri, ("one",))
     assert before == CARDS
     assert GREY.key not in found.runs
-    (message,) = [one.getMessage() for one in caplog.records if one.name == "bench.metrics.cards.recorded"]
+    (message,) = [one.getMessage() for one in caplog.records if one.name == "bench.metrics.columns.recorded"]
     assert "\n" not in message
     assert len(message) < 400
     assert message.endswith("; its card is ignored")
