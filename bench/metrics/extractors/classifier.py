@@ -7,17 +7,14 @@ same extractor. For this reason, every evaluation protocol contains the hash of 
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources.abc import Traversable
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from bench.core.errors import UserError, one_line
 from bench.core.spec import to_unit_range
 from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, joined
+from bench.metrics.extractors.card import WeightsCard, read_weights
 
 BATCH, BATCH_VALUES = 100, 2**19  # at most, so that activations stay in the processor's cache: larger batches are slower
 
@@ -63,23 +60,12 @@ class Classifier(nn.Module):
         return Features(features=(hidden - self.center) / self.scale, logits=self.head(self.dropout(hidden)))
 
 
-class ExtractorCard(BaseModel):
-    """Record of the origin and accuracy of an extractor: the JSON file next to its weights."""
+class ExtractorCard(WeightsCard):
+    """Record of the origin and accuracy of a classifier: the JSON file next to its weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    data_digest: str
-    shape: tuple[int, int, int]  # (channels, height, width)
     classes: int
     widths: tuple[int, ...]  # channels of the convolutions
-    dims: int  # width of the features
     accuracy: float  # on the test split, as a fraction
-    command: str
-    epochs: int
-    seed: int
-    torch: str  # version that trained it
-    weights_sha256: str
     where: str = ""  # the kind of machine, for a classifier that a user's machine trained
 
     def network(self) -> Classifier:
@@ -92,7 +78,7 @@ class ClassifierExtractor:
 
     name = CLASSIFIER
 
-    def __init__(self, card: ExtractorCard, network: Classifier) -> None:
+    def __init__(self, card: ExtractorCard, network: nn.Module) -> None:
         self.card = card
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -118,26 +104,6 @@ def quick_batch(images: Tensor) -> int:
 
 
 def read_extractor(card_file: Traversable, weights_file: Traversable) -> ClassifierExtractor:
-    """Return the extractor in two files. Raises UserError with the name of a damaged file."""
-    try:
-        card, weights = card_file.read_bytes(), weights_file.read_bytes()
-    except OSError as error:
-        raise UserError(f"the extractor card {card_file} cannot be read: {str(error).splitlines()[0]}") from error
-    return extractor_of(card, weights, card_name=str(card_file), weights_name=str(weights_file))
-
-
-def extractor_of(card_json: bytes, weights: bytes, *, card_name: str, weights_name: str) -> ClassifierExtractor:
-    """Return the extractor in the content of two files. Raises UserError with the name of a damaged file."""
-    try:
-        card = ExtractorCard.model_validate_json(card_json)
-    except ValidationError as error:
-        raise UserError(f"the extractor card {card_name} cannot be read: {str(error).splitlines()[0]}") from error
-    found = hashlib.sha256(weights).hexdigest()
-    if found != card.weights_sha256:
-        raise UserError(f"the extractor weights {weights_name} are damaged: sha256 {found[:12]}..., expected {card.weights_sha256[:12]}...")
-    try:
-        network = card.network()
-        network.load_state_dict(load(weights))
-    except Exception as error:  # torch and safetensors raise their own error types
-        raise UserError(f"the extractor card {card_name} does not fit its weights: {one_line(error, most=120)}") from error
+    """Return the classifier in two files. Raises UserError with the name of a damaged file."""
+    card, network = read_weights(ExtractorCard, card_file, weights_file)
     return ClassifierExtractor(card, network)

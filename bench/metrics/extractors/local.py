@@ -17,7 +17,8 @@ from bench.core.spec import Dataset
 from bench.data.cache import cache_root, locked, write_atomic
 from bench.data.progress import progress
 from bench.metrics.cache import plain
-from bench.metrics.extractors.classifier import ClassifierExtractor, extractor_of, read_extractor
+from bench.metrics.extractors.card import weights_of
+from bench.metrics.extractors.classifier import ClassifierExtractor, ExtractorCard, read_extractor
 from bench.metrics.extractors.classifier_training import command_for, train_extractor
 from bench.metrics.extractors.training_plan import VERSION, TrainingPlan, plan_for
 
@@ -63,7 +64,8 @@ def sent(text: str) -> Iterator[None]:
 def _unpacked(text: str) -> ClassifierExtractor:
     parts = json.loads(text)
     name = "of the classifier from another process"
-    return extractor_of(parts["card"].encode(), base64.b64decode(parts["weights"]), card_name=name, weights_name=name)
+    weights = base64.b64decode(parts["weights"])
+    return ClassifierExtractor(*weights_of(ExtractorCard, parts["card"].encode(), weights, card_name=name, weights_name=name))
 
 
 def trained(dataset: Dataset) -> ClassifierExtractor:
