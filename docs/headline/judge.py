@@ -142,7 +142,7 @@ def written(page: str, parts: Mapping[str, str]) -> str:
     """Return the page with these parts between its markers `<!-- name -->` and `<!-- end -->`."""
     for name, text in parts.items():
         page = re.sub(
-            rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda found, text=text: found[1] + text + found[2], page, flags=re.DOTALL
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL
         )
     return page
 

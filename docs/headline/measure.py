@@ -1,7 +1,7 @@
 """Measure Fréchet distances of generators and planted faults in the features of each candidate: writes distances.csv. judge.py judges them.
 
     ganbench suite catalogue --set budget.images=30000
-    ganbench suite catalogue --set budget.images=30000 --extend 100000
+    ganbench suite catalogue --extend 100000
     ganbench suite catalogue --set budget.images=30000 --dataset digits
     pip install 'ganbench[photo]'
     python docs/headline/measure.py
@@ -40,6 +40,7 @@ CACHE = HERE.parents[1] / "build" / "headline"
 DATA = ("fashion-mnist", "digits")
 SAMPLES = 2_500  # of each set and of the test split, at most
 SPEED_IMAGES = 10_000
+BUDGET = "param:budget.images"  # column of the results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def _generators(dataset: str, n: int) -> Iterator[ImageSet]:
     uri = store.tracking_uri()
     runs = results.load(uri).runs
     runs = runs[(runs["kind"] == "run") & (runs["status"] == "finished") & (runs["dataset"] == dataset) & (runs["seed"].astype(str) == "0")]
-    runs = runs.drop_duplicates(["variant", "budget"]).sort_values(["budget", "variant"])
+    runs = runs.assign(budget=runs[BUDGET].astype(int)).drop_duplicates(["variant", "budget"]).sort_values(["budget", "variant"])
     with progress(f"samples of {dataset}", len(runs)) as advance:
         for run in runs.itertuples():
             file = CACHE / f"{run.run_id}-{n}.pt"
