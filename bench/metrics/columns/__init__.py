@@ -14,11 +14,11 @@ from typing import get_args
 from bench.core.errors import UserError, nearest, one_line
 from bench.metrics.columns.definition import NEEDS, Card, Direction, Scale
 from bench.metrics.columns.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
-from bench.metrics.columns.quality import HEADLINE, PIXELS, QUALITY, SPECTRUM
+from bench.metrics.columns.quality import FID_DISTILLED, HEADLINE, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
-    "BEST", "BUILT_IN", "CARDS", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
+    "BEST", "BUILT_IN", "CARDS", "FID_DISTILLED", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
     "measured", "register_card",
 ]  # fmt: skip
 

@@ -9,7 +9,7 @@ Direction = Literal["lower", "higher", "none"]
 Scale = Literal["ratio", "difference"]  # how two values are compared
 RATIO_MARGIN = 1.1
 NEEDS = (
-    "image", "points", "mixture", "modes", "labels", "classifier", "pixels", "inception", "photo", "features", "neighbours", "training",
+    "image", "points", "mixture", "modes", "labels", "classifier", "distilled", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked", "cas",
 )  # fmt: skip  # words for `needs`. `bench.evaluation.evaluator.capabilities` lists those of a dataset. "asked" means labels of samples
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.metrics.columns.definition import Card
 
 HEADLINE = "quality/fid_classifier"  # if the data has a classifier and no known modes
+FID_DISTILLED = "quality/fid_distilled"  # if the data has a distilled network and no known modes
 PIXELS = "quality/frechet_pixels"  # if no other headline metric applies
 SPECTRUM = "quality/spectrum"
 
@@ -145,6 +146,15 @@ QUALITY = (
         needs=("classifier", "neighbours"),
         citation="Lopez-Paz and Oquab 2017, arXiv 1610.06545; Xu et al. 2018, arXiv 1806.07755",
         meaning="The same of the real images alone. High: no generated image is near them. Below 0.5: more generated than real images are near them.",
+    ),
+    Card(
+        key=FID_DISTILLED,
+        title="distilled FID",
+        direction="lower",
+        needs=("distilled",),
+        citation="Heusel et al. 2017, arXiv 1706.08500, on features of a network distilled (Hinton et al. 2015, arXiv 1503.02531) from EfficientNet-Lite0",
+        meaning="Fréchet distance on the features of a small network that imitates an ImageNet network on images of this dataset. It knows no classes, and orders "
+        "generators about as the ImageNet network does (docs/headline). Not the published FID: compare it only with numbers of this extractor.",
     ),
     Card(
         key=PIXELS,

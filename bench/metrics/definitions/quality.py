@@ -7,10 +7,10 @@ from statistics import fmean
 
 from bench.core.text import pluralise
 from bench.metrics import clipped, fidelity, spectrum
-from bench.metrics.columns import HEADLINE, PIXELS, SPECTRUM, card
+from bench.metrics.columns import FID_DISTILLED, HEADLINE, PIXELS, SPECTRUM, card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
-from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, Features
+from bench.metrics.extractors import CLASSIFIER, DISTILLED, INCEPTION, PHOTO, Features
 from bench.metrics.extractors import PIXELS as PIXELS_EXTRACTOR
 from bench.metrics.neighbours import K_BALL
 
@@ -111,6 +111,12 @@ def nearest_neighbour_accuracy_generated(evidence: Evidence) -> float:
 def nearest_neighbour_accuracy_real(evidence: Evidence) -> float:
     """Return the share of real images whose nearest other image is a real one."""
     return mean(evidence.recognised_real)
+
+
+@metric(card(FID_DISTILLED))
+def frechet_distilled(evidence: Evidence) -> float:
+    """Return the Fréchet distance of generated and real images, in features of a distilled network."""
+    return _frechet(evidence, DISTILLED)
 
 
 @metric(card(PIXELS))

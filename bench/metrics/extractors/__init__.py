@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Extractor, Features
+from bench.metrics.extractors.base import CLASSIFIER, DISTILLED, INCEPTION, PHOTO, PIXELS, Extractor, Features
 from bench.metrics.extractors.bundled import assets, extractor_names, load_extractor
 from bench.metrics.extractors.classifier import BATCH, Classifier, ClassifierExtractor, ExtractorCard, read_extractor
 from bench.metrics.extractors.photo import photo_features
@@ -11,6 +11,7 @@ from bench.metrics.extractors.select import classifier_is_ready, extractor_for, 
 __all__ = [
     "BATCH",
     "CLASSIFIER",
+    "DISTILLED",
     "INCEPTION",
     "PHOTO",
     "PIXELS",

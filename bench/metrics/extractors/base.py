@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.core.errors import UserError
 
-CLASSIFIER, PIXELS, INCEPTION, PHOTO = "classifier", "pixels", "inception", "photo"
+CLASSIFIER, DISTILLED, PIXELS, INCEPTION, PHOTO = "classifier", "distilled", "pixels", "inception", "photo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Extractor(Protocol):
 
     @property
     def name(self) -> str:
-        """Kind of the extractor: classifier, pixels, inception or photo."""
+        """Kind of the extractor: classifier, distilled, pixels, inception or photo."""
         ...
 
     @property

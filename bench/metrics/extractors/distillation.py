@@ -104,7 +104,9 @@ def principal_components(features: Tensor, dims: int) -> Tensor:
     return (components / components.var(dim=0).mean().sqrt()).float()
 
 
-def _fit(network: DistilledNetwork, images: Tensor, target: Tensor, plan: DistillationPlan, noise: torch.Generator, advance: Advance) -> None:
+def _fit(
+    network: DistilledNetwork, images: Tensor, target: Tensor, plan: DistillationPlan, noise: torch.Generator, advance: Advance
+) -> None:
     """Train by squared error with AdamW and one cycle of the learning rate."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
     batches = len(images) // plan.batch_size

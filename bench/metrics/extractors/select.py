@@ -8,8 +8,8 @@ from functools import cache
 from bench.core.config import Resize
 from bench.core.errors import UserError, nearest
 from bench.core.spec import Dataset, Stacked
-from bench.metrics.extractors.base import CLASSIFIER, INCEPTION, PHOTO, PIXELS, Extractor
-from bench.metrics.extractors.bundled import extractor_names, load_extractor
+from bench.metrics.extractors.base import CLASSIFIER, DISTILLED, INCEPTION, PHOTO, PIXELS, Extractor
+from bench.metrics.extractors.bundled import distilled_names, extractor_names, load_distilled, load_extractor
 from bench.metrics.extractors.classifier import ClassifierExtractor
 from bench.metrics.extractors.inception import load_inception
 from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
@@ -25,7 +25,9 @@ def kinds_of(dataset: Dataset) -> tuple[str, ...]:
     """Return the default kinds of extractor of a dataset, the preferred one first. Points have none."""
     if dataset.spec.kind != "image":
         return ()
-    return (CLASSIFIER, PIXELS) if _has_classifier(dataset) else (PIXELS,)
+    classifier = (CLASSIFIER,) if _has_classifier(dataset) else ()
+    distilled = (DISTILLED,) if _has_distilled(dataset) else ()
+    return (*classifier, *distilled, PIXELS)
 
 
 def extractor_for(kind: str, dataset: Dataset, *, resize: Resize = "tensorflow") -> Extractor:
@@ -40,6 +42,8 @@ def extractor_for(kind: str, dataset: Dataset, *, resize: Resize = "tensorflow")
         return load_inception(dataset, resize)
     if kind == PHOTO:
         return load_photo(dataset)
+    if kind == DISTILLED:
+        return load_distilled(dataset.name)
     if kind == PIXELS:
         return PixelExtractor(dataset)
     return StackedExtractor(_classifier(dataset.base), dataset) if isinstance(dataset, Stacked) else _classifier(dataset)
@@ -68,6 +72,11 @@ def _classifier(dataset: Dataset) -> ClassifierExtractor:
 def _is_shipped(dataset: Dataset) -> bool:
     """Return whether the package has a classifier of exactly this data. A user's data may have the same name."""
     return dataset.name in extractor_names() and load_extractor(dataset.name).card.data_digest == dataset.digest()
+
+
+def _has_distilled(dataset: Dataset) -> bool:
+    """Return whether the package has a distilled network of exactly this data."""
+    return dataset.name in distilled_names() and load_distilled(dataset.name).card.data_digest == dataset.digest()
 
 
 def _has_classifier(dataset: Dataset) -> bool:
