@@ -25,7 +25,7 @@ from bench.cli.variant_page import changed, number, paper_link
 from bench.core.atomic_files import write_atomic
 from bench.core.config import VARIANTS
 from bench.core.spec import Variant
-from bench.metrics.columns import HEADLINE, card
+from bench.metrics.columns import FID_CLASSIFIER, card
 from bench.tracking import results, store
 from reports.cohort import settings_of
 from variants.formulas import SYMBOLS
@@ -47,12 +47,12 @@ class Suite:
     def runs(self, variant: str) -> pd.DataFrame:
         """Return the runs of a variant on images, one row for each seed."""
         runs = self.found.runs
-        return runs[(runs["kind"] == "run") & (runs["variant"] == variant) & (runs["headline"] == HEADLINE)].sort_values("seed")
+        return runs[(runs["kind"] == "run") & (runs["variant"] == variant) & (runs["headline"] == FID_CLASSIFIER)].sort_values("seed")
 
     def reference(self, kind: str) -> float:
         """Return the headline metric of the reference row `real` or `untrained`."""
         runs = self.found.runs
-        return float(runs[(runs["kind"] == "reference") & (runs["variant"] == kind)][HEADLINE].iloc[0])
+        return float(runs[(runs["kind"] == "reference") & (runs["variant"] == kind)][FID_CLASSIFIER].iloc[0])
 
 
 def page(suite: Suite) -> str:
@@ -84,7 +84,7 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
         yield "|---|---|---|"
         for name in names:
             runs = suite.runs(name)
-            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, HEADLINE)} |"
+            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, FID_CLASSIFIER)} |"
         yield ""
 
 
@@ -124,7 +124,7 @@ def _measured(suite: Suite, name: str) -> Iterator[str]:
     more = "".join(f", {card(key).title} {_figure(runs, key)}" for key in MORE if key in runs and runs[key].notna().any())
     settings = settings_of(runs["overrides"].iloc[0])
     changed = ", ".join(f"`{path}={value}`" for path, value in settings.items() if path.startswith(("recipe.", "networks")))
-    yield f"- **Measured**: classifier-FID {_figure(runs, HEADLINE)}{more}{f' with {changed}' if changed else ''}"
+    yield f"- **Measured**: classifier-FID {_figure(runs, FID_CLASSIFIER)}{more}{f' with {changed}' if changed else ''}"
     if _picture_of(suite, str(runs["run_id"].iloc[0])) is not None:
         yield f"\n![Samples of {name}](images/variants/{name}.png)"
 

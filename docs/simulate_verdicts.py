@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from bench.core.atomic_files import write_atomic
-from bench.metrics.columns import HEADLINE, card
+from bench.metrics.columns import FID_CLASSIFIER, card
 from reports.baseline_check import CheckedVariant, CheckVerdict, answered, compared
 from reports.comparisons import Comparison, compare_all, holm
 from reports.scores import ScoreScale
@@ -52,7 +52,7 @@ class Runs:
             str(i): Sample(values=tuple(v for v, bad in zip(row, lost, strict=True) if not bad), failures=sum(lost))
             for i, (row, lost) in enumerate(rows)
         }
-        return compare_all(samples, card(HEADLINE), REFERENCES)
+        return compare_all(samples, card(FID_CLASSIFIER), REFERENCES)
 
     def with_one_failure(self, random: np.random.Generator) -> tuple[str, Runs] | None:
         """Return these runs with a failure in place of a random finished one, and the name of its variant. If all failed, return None."""
@@ -131,7 +131,7 @@ def check_answers(checks: int, seeds: int, ratio: float) -> Counter[CheckVerdict
             np.exp(np.log(LEVEL * factor) + SEED_SD * random.normal(size=(VARIANTS, seeds))).tolist() for factor in (1.0, ratio)
         )
         lines = [
-            compared(CheckedVariant(name="", card=card(HEADLINE), baseline=Sample(values=tuple(one))), Sample(values=tuple(two)))
+            compared(CheckedVariant(name="", card=card(FID_CLASSIFIER), baseline=Sample(values=tuple(one))), Sample(values=tuple(two)))
             for one, two in zip(published, here, strict=True)
         ]
         found.update(line.verdict for line in answered(lines))

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench.core.errors import UserError
 from bench.core.text import harmless
-from bench.metrics.columns import HEADLINE, Card, card, is_metric, measured
+from bench.metrics.columns import FID_CLASSIFIER, Card, card, is_metric, measured
 from bench.tracking.results import Results
 from reports import budget
 from reports.budget import budget_of
@@ -234,12 +234,12 @@ def _headline(runs: pd.DataFrame) -> Card:
     """
     recorded = [
         key
-        for key, _ in Counter(text(key) or HEADLINE for key in runs["headline"]).most_common()
+        for key, _ in Counter(text(key) or FID_CLASSIFIER for key in runs["headline"]).most_common()
         if is_metric(key) and card(key).direction != "none"
     ]
     others = [key for key in measured() if card(key).direction != "none"]
     found = (key for key in (*recorded, *others) if not all(map(math.isnan, numbers(runs, key))))
-    return card(next(found, next(iter(recorded), HEADLINE)))
+    return card(next(found, next(iter(recorded), FID_CLASSIFIER)))
 
 
 def _rank(entry: CohortEntry, headline: Card) -> tuple[bool, float]:

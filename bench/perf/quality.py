@@ -19,7 +19,7 @@ from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
-from bench.metrics.columns import HEADLINE
+from bench.metrics.columns import FID_CLASSIFIER
 from bench.runs.preparation import prepare
 from bench.training.loop import train
 
@@ -80,7 +80,7 @@ def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
     load_catalogs()
     config = load_config(config_json)
     evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
-    if evaluator is None or evaluator.headline != HEADLINE:
+    if evaluator is None or evaluator.headline != FID_CLASSIFIER:
         raise UserError(
             f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part, or choose another dataset"
         )
@@ -95,4 +95,4 @@ def _marks(config: RunConfig, epochs: int) -> Iterator[float]:
 
 def _value(evaluator: Evaluator, networks: Networks, device: torch.device) -> float:
     samples = draw_samples(evaluator, networks, seed=0, batch_size=500, device=device, whole=False)
-    return evaluator.curve(samples.data).values[HEADLINE]
+    return evaluator.curve(samples.data).values[FID_CLASSIFIER]

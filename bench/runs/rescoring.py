@@ -22,7 +22,7 @@ from bench.core.threads import limited_threads
 from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
-from bench.metrics.columns import BEST, HEADLINE, SE
+from bench.metrics.columns import BEST, FID_CLASSIFIER, SE
 from bench.metrics.columns.recorded import described
 from bench.runs.preparation import curve_protocol, warn_without_labels
 from bench.runs.types import RunResult
@@ -82,7 +82,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
     run_log = _open_log(client, artifacts, run_id, measurement, protocol, evaluator.headline)
     _clear_lost_metrics(client, tracked, measurement)
     run_log.artifact(results.CONFIG, config.canonical().encode())
-    evidence = _evidence(artifacts, run_id, measurement, tracked.data.tags.get("headline") or HEADLINE)
+    evidence = _evidence(artifacts, run_id, measurement, tracked.data.tags.get("headline") or FID_CLASSIFIER)
     run_log.json(results.EVIDENCE, evidence)
     if measurement.nearest is not None:
         run_log.artifact(results.NEAREST, nearest_png(measurement.nearest))

@@ -7,7 +7,7 @@ import math
 
 import pandas as pd
 
-from bench.metrics.columns import HEADLINE, PIXELS, card
+from bench.metrics.columns import FID_CLASSIFIER, PIXELS, card
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
 from reports.format import join_words, number
@@ -17,7 +17,7 @@ from reports.stats import rank_agreement
 from reports.view import View
 
 TITLE = "Do the extractors agree?"
-KEYS = (HEADLINE, PIXELS, "quality/fid_photo", "quality/fid_inception")
+KEYS = (FID_CLASSIFIER, PIXELS, "quality/fid_photo", "quality/fid_inception")
 FEWEST = 3  # entries; the order of two has no information
 WHY = (
     "A classifier's features separate classes, so blurred silhouettes can score well. Pixels respond to blur and brightness, and not to objects. "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.metrics.columns import HEADLINE, card
+from bench.metrics.columns import FID_CLASSIFIER, card
 from reports.comparisons import compare_all
 from reports.stats import Sample
 
@@ -26,7 +26,7 @@ NOISES: dict[str, Noise] = {  # with mean 0 and standard deviation 1 (the heavy-
 def decided(logs: np.ndarray) -> tuple[int, int]:
     """Return (pairs with a verdict, wrong verdicts) of a report on log FIDs [variants, seeds]."""
     samples = {f"{index:02d}": Sample(values=tuple(np.exp(row))) for index, row in enumerate(logs)}
-    pairs = [pair for pair in compare_all(samples, card(HEADLINE)) if pair.better is not None]
+    pairs = [pair for pair in compare_all(samples, card(FID_CLASSIFIER)) if pair.better is not None]
     return len(pairs), sum(int(str(pair.better)) > min(int(pair.a), int(pair.b)) for pair in pairs)
 
 

@@ -15,7 +15,7 @@ from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.core.config import RunConfig
 from bench.core.errors import UserError
-from bench.metrics.columns import HEADLINE, PIXELS
+from bench.metrics.columns import FID_CLASSIFIER, PIXELS
 from bench.runs import auto_choice
 from bench.runs.auto_choice import Choice
 from bench.tracking.client import Lookup
@@ -153,7 +153,7 @@ def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path
     runs = load(uri, ("tiny",)).runs
     assert set(runs[runs["phase"] == "final"]["headline"]) == {PIXELS}
     with pytest.raises(UserError, match="already exists with another objective"):
-        swept(planned(uri, tmp_path, replace(ONE, objectives=(HEADLINE,))))
+        swept(planned(uri, tmp_path, replace(ONE, objectives=(FID_CLASSIFIER,))))
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

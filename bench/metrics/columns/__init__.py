@@ -14,12 +14,31 @@ from typing import get_args
 from bench.core.errors import UserError, nearest, one_line
 from bench.metrics.columns.definition import NEEDS, Card, Direction, Scale
 from bench.metrics.columns.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
-from bench.metrics.columns.quality import FID_DISTILLED, HEADLINE, PIXELS, QUALITY, SPECTRUM
+from bench.metrics.columns.quality import FID_CLASSIFIER, FID_DISTILLED, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
-    "BEST", "BUILT_IN", "CARDS", "FID_DISTILLED", "HEADLINE", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric",
-    "measured", "register_card",
+    "BEST",
+    "BUILT_IN",
+    "CARDS",
+    "FID_CLASSIFIER",
+    "FID_DISTILLED",
+    "HEADLINES",
+    "MIXTURE_JS",
+    "PIXELS",
+    "REVERSE_KL",
+    "SE",
+    "SPECTRUM",
+    "UNMEASURED",
+    "Card",
+    "Direction",
+    "card",
+    "check_card",
+    "headline_among",
+    "headline_value",
+    "is_metric",
+    "measured",
+    "register_card",
 ]  # fmt: skip
 
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
@@ -35,7 +54,7 @@ SE = "_se"  # suffix of a key: the standard error from half-samples
 HEADLINES = (
     MIXTURE_JS,
     REVERSE_KL,
-    HEADLINE,
+    FID_CLASSIFIER,
     PIXELS,
 )  # the metric that ranks runs: the first of these that their data has
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bench.metrics.columns.definition import Card
 
-HEADLINE = "quality/fid_classifier"  # if the data has a classifier and no known modes
+FID_CLASSIFIER = "quality/fid_classifier"  # if the data has a classifier and no known modes
 FID_DISTILLED = "quality/fid_distilled"  # if the data has a distilled network and no known modes
 PIXELS = "quality/frechet_pixels"  # if no other headline metric applies
 SPECTRUM = "quality/spectrum"
 
 QUALITY = (
     Card(
-        key=HEADLINE,
+        key=FID_CLASSIFIER,
         title="classifier-FID",
         direction="lower",
         needs=("classifier",),

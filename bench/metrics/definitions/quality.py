@@ -7,7 +7,7 @@ from statistics import fmean
 
 from bench.core.text import pluralise
 from bench.metrics import clipped, fidelity, spectrum
-from bench.metrics.columns import FID_DISTILLED, HEADLINE, PIXELS, SPECTRUM, card
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, PIXELS, SPECTRUM, card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
 from bench.metrics.extractors import CLASSIFIER, DISTILLED, INCEPTION, PHOTO, Features
@@ -17,7 +17,7 @@ from bench.metrics.neighbours import K_BALL
 PRECISION = "quality/precision_classifier"
 
 
-@metric(card(HEADLINE))
+@metric(card(FID_CLASSIFIER))
 def frechet_classifier(evidence: Evidence) -> float:
     """Return the Fréchet distance of generated and real images, in classifier features."""
     return _frechet(evidence, CLASSIFIER)
@@ -26,8 +26,8 @@ def frechet_classifier(evidence: Evidence) -> float:
 @metric(card("quality/fid_infinity_classifier"))
 def frechet_infinity(evidence: Evidence) -> float:
     """Return the Fréchet distance in classifier features, extrapolated to infinitely many generated images."""
-    if math.isnan(evidence.value(HEADLINE)):
-        return evidence.unknown(f"the {card(HEADLINE).title} to extrapolate has no value")
+    if math.isnan(evidence.value(FID_CLASSIFIER)):
+        return evidence.unknown(f"the {card(FID_CLASSIFIER).title} to extrapolate has no value")
     return fidelity.frechet_infinity(evidence.classifier.features, evidence.real.gaussian(CLASSIFIER))
 
 

@@ -51,17 +51,17 @@ PLANS = {
 
 
 def distil(
-    dataset: Dataset, plan: DistillationPlan, teacher: Teacher, *, teacher_sha256: str, command: str, advance: Advance
+    dataset: Dataset, plan: DistillationPlan, teacher: Teacher, generated: Tensor, *, teacher_sha256: str, command: str, advance: Advance
 ) -> tuple[DistilledCard, bytes]:
     """Train the network of a dataset. Returns its card, and its weights as the content of a safetensors file.
 
-    `teacher`: features of the network to imitate. `advance` is called with the number of images that the teacher has seen, then with the size of
+    `teacher`: features of the network to imitate. `generated`: uint8 [N, C, H, W], images of generators to train on, N may be 0. `advance` is called with the number of images that the teacher has seen, then with the size of
     each batch. Raises UserError if the training diverges.
     """
     channels, height, width = dataset.spec.shape
     noise = random_streams.stream(SEED, "distillation")
     with one_thread(), random_streams.seeded(SEED, "distilled"):  # first weights
-        images = _images(dataset, plan, noise)
+        images = torch.cat([_images(dataset, plan, noise), generated])
         target = principal_components(torch.cat([_told(teacher(part), advance) for part in images.split(1_000)]), plan.dims)
         network = DistilledNetwork(shape=(channels, height, width), layers=plan.layers, hidden=plan.hidden, dims=plan.dims)
         order = torch.randperm(len(images), generator=noise)
@@ -77,7 +77,8 @@ def distil(
     clean = min(plan.images, len(dataset.split("train")))
     card = DistilledCard(
         dataset=dataset.name, data_digest=dataset.digest(), shape=(channels, height, width), layers=plan.layers, hidden=plan.hidden, dims=plan.dims,
-        teacher_sha256=teacher_sha256, images=clean, corrupted_images=plan.corrupted_images, unexplained=unexplained, command=command,
+        teacher_sha256=teacher_sha256, images=clean, corrupted_images=plan.corrupted_images,
+        generated_images=len(generated), generated_sha256=hashlib.sha256(generated.numpy().tobytes()).hexdigest(), unexplained=unexplained, command=command,
         epochs=plan.epochs, seed=SEED, torch=torch.__version__, weights_sha256=hashlib.sha256(weights).hexdigest(),
     )  # fmt: skip
     return card, weights

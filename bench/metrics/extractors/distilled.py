@@ -78,6 +78,8 @@ class DistilledCard(WeightsCard):
     teacher_sha256: str  # of the teacher's published weights
     images: int  # of the training split, as they are, among the training images
     corrupted_images: int
+    generated_images: int  # of half-trained generators (docs/headline)
+    generated_sha256: str  # of their values
     unexplained: float  # squared error on held-out images, as a fraction of the variance of the teacher's components
 
     def network(self) -> DistilledNetwork:

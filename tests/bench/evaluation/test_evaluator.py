@@ -20,7 +20,7 @@ from bench.core.spec import Dataset, DataShape
 from bench.data.catalog import available
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
 from bench.metrics import columns, real_statistics
-from bench.metrics.columns import HEADLINE, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
+from bench.metrics.columns import FID_CLASSIFIER, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
 from bench.metrics.extractors import ClassifierExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
@@ -50,7 +50,7 @@ def test_full_gives_every_card_and_curve_the_headline() -> None:
     assert list(measurement.values) == DIGITS
     assert {key for key, value in measurement.values.items() if not math.isfinite(value)} == NO_GENERATOR == set(measurement.reasons)
     curve = evaluator().curve(reference_images(DATASETS.get("digits")))
-    assert curve.values == {HEADLINE: measurement.values[HEADLINE]}
+    assert curve.values == {FID_CLASSIFIER: measurement.values[FID_CLASSIFIER]}
 
 
 def test_evidence_holds_both_shares() -> None:
@@ -218,7 +218,7 @@ def test_some_metrics_alone_have_the_values_they_have_among_all() -> None:
     key = "quality/coverage_classifier"
     some = Evaluator(DATASETS.get("digits"), samples=50, errors=False, metrics=(key,))
     found, whole = some.full(images), evaluator(50).full(images)
-    assert found.values == {name: whole.values[name] for name in DIGITS if name in (HEADLINE, key)}
+    assert found.values == {name: whole.values[name] for name in DIGITS if name in (FID_CLASSIFIER, key)}
     assert found.nearest is None
     assert some.protocol() == {name: evaluator(50).protocol()[name] for name in found.values}
     with pytest.raises(UserError, match=r"evaluation\.metrics: digits has no metric 'modes/found'"):
@@ -231,7 +231,7 @@ def test_another_headline_is_measured_at_evaluation_points() -> None:
     assert other.curve(images).values == {PIXELS: real_row().values[PIXELS]}
     assert other.keys == [PIXELS, "modes/class_kl"]
     assert other.curve_protocol != evaluator().curve_protocol
-    assert {PIXELS, HEADLINE} <= set(other.curve_protocols.values()) == set(evaluator().curve_protocols.values())
+    assert {PIXELS, FID_CLASSIFIER} <= set(other.curve_protocols.values()) == set(evaluator().curve_protocols.values())
 
 
 @pytest.mark.parametrize("key", ["quality/frechet_pixel", "quality/precision_classifier", "modes/reverse_kl", "\n"])
@@ -316,11 +316,11 @@ def test_what_is_measured_follows_the_data() -> None:
     assert points.headline == MIXTURE_JS
     stacked = Evaluator(DATASETS.get("stacked-digits"))
     assert stacked.headline == REVERSE_KL
-    assert {"modes/found", HEADLINE, PIXELS} <= set(stacked.keys)
+    assert {"modes/found", FID_CLASSIFIER, PIXELS} <= set(stacked.keys)
     assert not {"modes/classes_covered", "modes/collapse", "modes/ndb", "memorisation/ct_score", "quality/classifier_score"} & set(
         stacked.keys
     )
-    assert evaluator().headline == HEADLINE
+    assert evaluator().headline == FID_CLASSIFIER
 
 
 def test_points_without_known_modes_have_no_evaluator() -> None:
@@ -369,7 +369,7 @@ def test_fashion_real_row_is_good() -> None:
     fashion = Evaluator(DATASETS.get("fashion-mnist"), errors=False)
     with threadpool_limits(1):
         values = fashion.full(reference_images(fashion.dataset)).values
-    assert values[HEADLINE] < 1.0
+    assert values[FID_CLASSIFIER] < 1.0
     assert values["quality/precision_classifier"] > 0.8
     assert values["quality/recall_classifier"] > 0.8
     assert values["diversity/duplicate_rate"] < 0.005

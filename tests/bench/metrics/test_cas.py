@@ -16,7 +16,7 @@ from bench.core.errors import UserError
 from bench.evaluation.evaluator import Evaluator
 from bench.metrics import cas
 from bench.metrics.cas import classification_accuracy_score
-from bench.metrics.columns import HEADLINE, SE
+from bench.metrics.columns import FID_CLASSIFIER, SE
 from bench.runs.runner import run
 from bench.tracking import results
 from tests.support.labelled import PATTERNS, PLAIN
@@ -73,7 +73,7 @@ def test_the_evaluator_measures_it_with_labels_and_without_standard_error(quick:
     found = evaluator().full(images, labels=labels)
     assert 0 <= found.values[KEY] <= 1
     assert f"{KEY}{SE}" not in found.values
-    assert f"{HEADLINE}{SE}" in found.values
+    assert f"{FID_CLASSIFIER}{SE}" in found.values
     order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
     assert evaluator().full(images[order], labels=labels[order]).values[KEY] == found.values[KEY]
     assert KEY not in evaluator().full(images).values

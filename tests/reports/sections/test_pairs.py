@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
-from bench.metrics.columns import HEADLINE, card
+from bench.metrics.columns import FID_CLASSIFIER, card
 from reports.comparisons import Comparison, compare_all
 from reports.document import Table
 from reports.format import number
@@ -29,7 +29,7 @@ def test_the_matrix_is_the_upper_triangle() -> None:
 
 def test_the_statistics_are_those_of_the_tests() -> None:
     matrix, figures = tables(synthetic_runs(THREE))
-    expected = compare_all({name: Sample(values=values) for name, values in THREE.items()}, card(HEADLINE))
+    expected = compare_all({name: Sample(values=values) for name, values in THREE.items()}, card(FID_CLASSIFIER))
     for row, pair in zip(figures.rows, expected, strict=True):
         assert pair.ratio is not None
         assert [cell.text for cell in row.cells[:4]] == [pair.a, pair.b, pairs.verdict_words(pair), number(pair.ratio)]

@@ -16,7 +16,7 @@ from bench.evaluation.evaluator import CAS, LABELS_REQUESTED, capabilities
 from bench.metrics.columns import (
     BUILT_IN,
     CARDS,
-    HEADLINE,
+    FID_CLASSIFIER,
     HEADLINES,
     PIXELS,
     Card,
@@ -57,20 +57,22 @@ def test_unknown_key() -> None:
 @pytest.mark.parametrize(
     ("key", "title", "direction"),
     [
-        (HEADLINE, "classifier-FID", "lower"),
-        (f"{HEADLINE}_se", "classifier-FID, standard error", "none"),
-        (f"best/{HEADLINE}", "classifier-FID, best checkpoint", "lower"),
-        (f"best/{HEADLINE}_se", "classifier-FID, standard error, best checkpoint", "none"),
+        (FID_CLASSIFIER, "classifier-FID", "lower"),
+        (f"{FID_CLASSIFIER}_se", "classifier-FID, standard error", "none"),
+        (f"best/{FID_CLASSIFIER}", "classifier-FID, best checkpoint", "lower"),
+        (f"best/{FID_CLASSIFIER}_se", "classifier-FID, standard error, best checkpoint", "none"),
     ],
 )
 def test_the_best_checkpoint_and_standard_errors_have_cards(key: str, title: str, direction: str) -> None:
-    found, plain = card(key), card(HEADLINE)
+    found, plain = card(key), card(FID_CLASSIFIER)
     assert (found.key, found.title, found.direction) == (key, title, direction)
     assert (found.unit, found.meaning, found.citation) == (plain.unit, plain.meaning, plain.citation)
     assert is_metric(key)
 
 
-@pytest.mark.parametrize("key", ["quality/fid", "quality/fid_se", "best/", "_se", "best/_se", f"{HEADLINE}_se_se", "param:quality", ""])
+@pytest.mark.parametrize(
+    "key", ["quality/fid", "quality/fid_se", "best/", "_se", "best/_se", f"{FID_CLASSIFIER}_se_se", "param:quality", ""]
+)
 def test_an_unknown_key_is_not_a_metric(key: str) -> None:
     assert not is_metric(key)
 
@@ -92,10 +94,10 @@ def test_cards_that_would_be_taken_for_something_else(changed: dict[str, Any], m
 
 def test_the_headline_is_the_first_there_is() -> None:
     assert headline_among(measured()) == HEADLINES[0]
-    assert headline_among({PIXELS, HEADLINE}) == HEADLINE
+    assert headline_among({PIXELS, FID_CLASSIFIER}) == FID_CLASSIFIER
     assert headline_among([PIXELS]) == PIXELS
     assert headline_among(["diversity/vendi_score"]) is None
-    assert headline_value({PIXELS: 3.0, HEADLINE: 2.0, f"{HEADLINE}_se": 1.0}) == 2.0
+    assert headline_value({PIXELS: 3.0, FID_CLASSIFIER: 2.0, f"{FID_CLASSIFIER}_se": 1.0}) == 2.0
     assert math.isnan(headline_value({"diversity/vendi_score": 2.0}))
     assert all(card(key).direction == "lower" for key in HEADLINES), "the best checkpoint needs headlines with direction lower"
 
