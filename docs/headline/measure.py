@@ -39,6 +39,7 @@ TABLE = HERE / "distances.csv"
 CACHE = HERE.parents[1] / "build" / "headline"
 DATA = ("fashion-mnist", "digits")
 SAMPLES = 2_500  # of each set and of the test split, at most
+PICTURED = 100  # images of each set that picture.py may draw
 SPEED_IMAGES = 10_000
 BUDGET = "param:budget.images"  # column of the results
 
@@ -77,6 +78,8 @@ def _rows(name: str, samples: int) -> Iterator[Mapping[str, object]]:
     dataset = DATASETS.get(name)
     n = min(samples, usual_samples(dataset))
     sets = [*_generators(name, n), *_planted(name, n)]
+    for each in sets:
+        torch.save(each.images[:PICTURED].clone(), CACHE / f"{each.key}.pt")
     chosen = candidates(dataset)
     test = dataset.split("test").data[:n]
     with progress(f"features of {name}", len(chosen) * len(sets)) as advance:
