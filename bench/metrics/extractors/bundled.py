@@ -25,4 +25,7 @@ def load_extractor(dataset: str) -> ClassifierExtractor:
     """Return the shipped classifier of a dataset. Checks its weights against the hash on its card."""
     if dataset not in extractor_names():
         raise UserError(f"no feature extractor for {dataset!r}" + nearest(dataset, extractor_names()))
-    return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
+    try:
+        return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
+    except UserError as error:
+        raise UserError(f"{error}; pip install --force-reinstall ganbench") from error
