@@ -25,6 +25,7 @@ from reports.stats import ALPHA, MIN_SEEDS, Interval, Sample
 from reports.view import view
 
 CheckVerdict = Literal["agrees", "differs", "cannot tell", "not comparable", "not run", "too few seeds"]
+NO_MARGIN = "the metric has no margin for these values"
 DECIDED: tuple[CheckVerdict, ...] = ("agrees", "differs", "cannot tell")
 HEADERS = (
     "variant", "baseline median [n]", "here median [n]", "here / baseline [95\N{NO-BREAK SPACE}%]", "p differs (Holm)", "p agrees (Holm)", "verdict",
@@ -172,9 +173,7 @@ def compared(line: CheckedVariant, here: Sample, references: ScoreScale = UNKNOW
         return replace(line, verdict="not comparable", why=pair.reason)
     failed = "; ".join(failed_words(name, data) for name, data in (("baseline", line.baseline), ("here", here)) if data.failures)
     p_same = None if failed else equivalence(line.baseline, here, line.card)
-    return replace(
-        line, pair=pair, p_same=p_same, why=failed or ("" if p_same is not None else "the metric has no margin for these values")
-    )
+    return replace(line, pair=pair, p_same=p_same, why=failed or ("" if p_same is not None else NO_MARGIN))
 
 
 def answered(lines: Sequence[CheckedVariant]) -> list[CheckedVariant]:
@@ -184,7 +183,13 @@ def answered(lines: Sequence[CheckedVariant]) -> list[CheckedVariant]:
     corrected = (
         replace(line, pair=next(pairs) if line.pair else None, p_same=None if line.p_same is None else next(same)) for line in lines
     )
-    return [line if line.pair is None else replace(line, verdict=_verdict(line)) for line in corrected]
+    return [line if line.pair is None else _with_verdict(line) for line in corrected]
+
+
+def _with_verdict(line: CheckedVariant) -> CheckedVariant:
+    """Return the line with its verdict. A variant that differs needs no margin."""
+    verdict = _verdict(line)
+    return replace(line, verdict=verdict, why="" if verdict == "differs" and line.why == NO_MARGIN else line.why)
 
 
 def _verdict(line: CheckedVariant) -> CheckVerdict:

@@ -39,6 +39,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the configuration, e.g. --set recipe.lr_g=1e-4. Repeatable."),
 ]
+EvaluationSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting of the evaluation, e.g. --set evaluation.photo=true. Repeatable."),
+]
 Vary = Annotated[
     str | None,
     typer.Option(

@@ -128,12 +128,16 @@ def _trained_extractors() -> Iterator[Check]:
 
 def _photo() -> Check:
     """Check the weights of the extractor `photo`, which are optional. Writes nothing."""
-    from bench.metrics.extractors.photo import INSTALL, find_weights
+    from bench.core.serialization import load
+    from bench.metrics.extractors.photo import INSTALL, find_weights, weights_file
 
     try:
         path = find_weights()
+        if path == weights_file():
+            load(path)
     except UserError as error:
-        return Check(name="extractor photo", ok=False, found=str(error), advice=f"{INSTALL}, to measure quality/fid_photo")
+        advice = f"rm -f {shlex.quote(str(weights_file()))}; {INSTALL}, to measure quality/fid_photo"
+        return Check(name="extractor photo", ok=False, found=str(error), advice=advice)
     return Check(name="extractor photo", ok=True, found=str(path))
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.common import (
+    EvaluationSettings,
     InceptionWeights,
-    Settings,
     app,
     console,
     errors,
@@ -47,7 +47,7 @@ def evaluate(
     ] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="Measure the images even if their values look wrong, e.g. nearly black.")] = False,
     inception_weights: InceptionWeights = None,
-    set_: Settings = None,
+    set_: EvaluationSettings = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Measure external images with the evaluation protocol of runs, beside real images and an untrained generator.
@@ -106,7 +106,7 @@ def score(
     run_ids: Annotated[list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="Ids of finished runs.")] = None,
     suite: Annotated[str | None, typer.Option(help="All finished runs of this suite, instead of ids.")] = None,
     workers: Annotated[int | None, typer.Option(help="Number of runs at once. Default: cores // threads.")] = None,
-    set_: Settings = None,
+    set_: EvaluationSettings = None,
     inception_weights: InceptionWeights = None,
 ) -> None:
     """Measure finished runs again, e.g. with another evaluation protocol: --set evaluation.samples=5000. Trains nothing."""

@@ -304,10 +304,10 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def check_settable(settings: Mapping[str, Any], settable: Collection[str], *, command: str) -> None:
-    """Raise UserError for a path that is not in `settable`. Commands that train nothing call this function."""
+    """Raise UserError for a path that is not in `settable`. Commands that only evaluate call this function."""
     for path in settings:
         if path not in settable:
-            raise UserError(f"--set cannot change {path!r}, because `{command}` trains nothing{nearest(path, settable)}")
+            raise UserError(f"`{command}` has no setting {path!r}{nearest(path, settable)}")
 
 
 def evaluation_with(settings: Mapping[str, Any]) -> Evaluation:

@@ -107,6 +107,10 @@ class Evaluator:
         self._headlines = (self.headline, *(key for key in HEADLINES if key in self.keys))
         if metrics:
             self._select(metrics)
+            for name, wanted in {INCEPTION: inception, PHOTO: photo, CAS: cas}.items():
+                if wanted and name not in self.capabilities:
+                    known = [key for key in metric_keys() if name in card(key).needs]
+                    raise UserError(f"evaluation.metrics has no metric of evaluation.{name}=true: add one of {', '.join(known)}")
         self.reference_n = len(dataset.split("test"))
         self.n = samples or usual_samples(dataset)
         self.errors = errors

@@ -73,7 +73,7 @@ def _numbers(path: Path, name: str, shape: tuple[int, ...]) -> NDArray[np.float6
 def _check_stated(path: Path) -> None:
     """Raise UserError for missing arrays, with a command that adds them."""
     with zipfile.ZipFile(path) as archive:
-        names = {member.removesuffix(".npy") for member in archive.namelist()}
+        names = {member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")}
     if missing := [name for name in STATED if name not in names]:
         stated = ", ".join(f"{name}={STATED[name]}" for name in missing)
         code = f"import numpy as np; np.savez('stated.npz', **np.load({str(path)!r}), {stated})"

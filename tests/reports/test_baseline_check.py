@@ -103,6 +103,8 @@ def test_the_margin_is_that_of_the_card() -> None:
     assert [line.verdict for line in found][1:] == ["agrees", "agrees", "cannot tell"]
     assert found[0].verdict != "agrees"
     assert "no margin" in found[3].why
+    (far,) = answered([compared(unknown, Sample(values=close(12.0)))])
+    assert (far.verdict, far.why) == ("differs", "")
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 20])

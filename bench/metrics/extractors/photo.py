@@ -65,7 +65,7 @@ def load_photo(dataset: Dataset) -> PhotoExtractor:
         raise UserError(
             f"images of {dataset.name} have {channels} channels, and the extractor photo takes grey or RGB images: omit evaluation.photo"
         )
-    ensure_weights()
+    _network(ensure_weights())  # replaces damaged weights, or raises, before a training begins
     return PhotoExtractor(dataset)
 
 

@@ -198,4 +198,10 @@ def test_the_photo_weights_are_found_and_not_converted(tmp_path: Path, monkeypat
     assert not photo_check().ok
     monkeypatch.setattr(photo, "SHA256", hashlib.sha256(b"weights").hexdigest())
     assert photo_check().ok
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"weights")
+    monkeypatch.setattr(photo, "weights_file", lambda: damaged)
+    assert not photo_check().ok
+    assert str(damaged) in photo_check().found
+    assert damaged.read_bytes() == b"weights"
     assert not (tmp_path / "cache").exists()

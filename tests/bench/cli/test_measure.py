@@ -95,7 +95,7 @@ def test_evaluate_refuses_images_in_another_range_unless_they_are_measured_as_th
         ("sample abcdef --out x.npz", "no results at sqlite:///"),
         ("score", "give the ids of the runs to measure again"),
         ("score abcdef", "no results at sqlite:///"),
-        ("score --suite smoke --set recipe.lr_g=1", "--set cannot change 'recipe.lr_g', because `ganbench score` trains nothing"),
+        ("score --suite smoke --set recipe.lr_g=1", "`ganbench score` has no setting 'recipe.lr_g'"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(ganbench: Ganbench, words: str, message: str) -> None:

@@ -245,7 +245,14 @@ def test_only_the_request_for_cas_changes_the_protocol_of_a_run() -> None:
     digits = DATASETS.get("digits")
     assert Evaluator(digits, cas=True).protocol_hash != evaluator().protocol_hash
     assert Evaluator(digits, cas=True).protocol() == evaluator().protocol()
-    assert Evaluator(digits, cas=True, metrics=[PIXELS]).protocol_hash == Evaluator(digits, metrics=[PIXELS]).protocol_hash
+
+
+@pytest.mark.parametrize(
+    ("option", "key"), [("photo", "quality/fid_photo"), ("inception", "quality/fid_inception"), ("cas", "quality/cas")]
+)
+def test_an_option_without_one_of_its_metrics_is_refused(option: str, key: str) -> None:
+    with pytest.raises(UserError, match=rf"^evaluation\.metrics has no metric of evaluation\.{option}=true: .*{key}"):
+        Evaluator(DATASETS.get("digits"), metrics=["quality/fid_classifier"], **{option: True})
 
 
 @pytest.mark.parametrize("option", ["photo", "inception"])

