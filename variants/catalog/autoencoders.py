@@ -32,7 +32,7 @@ VARIANTS.register(
         objective=BeganObjective,
         build=build_autoencoder_gan,
         family="Autoencoder discriminators",
-        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the rate does not decay, no skip connections, and images are clipped to [-1, 1]; "
+        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the learning rate does not decay, the networks have no skip connections, and images are clipped to [-1, 1]; "
         "k_t depends on the generated images of D's update (publication: of G's update); after 20,000 images, began does not yet generate clothes: in a short run, set networks=dcgan, "
         "recipe.batch_size=32, recipe.lr_g=1e-3, recipe.lr_d=1e-3 and recipe.lambda_k=0.02",
     ),
