@@ -65,14 +65,14 @@ def page(suite: Suite) -> str:
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
     yield "# Variants\n"
-    yield "After this page you can choose a variant, and know its loss, networks, settings and differences from the publication.\n"
+    yield "After this page you can choose a variant. You also know its loss, networks, hyperparameters and differences from the publication.\n"
     yield "```sh\nganbench show dcgan                          # the full definition of a variant\nganbench run dcgan                           # train and measure it\n```\n"
     yield (
         f"`ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}` writes this page. A test compares it with the registry.\n"
     )
     yield (
-        f"Classifier-FID comes from the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better): a budget of minutes, narrow networks and no search.\n"
-        f"It shows only that a variant trains: an untrained generator has {suite.reference('untrained'):.1f}, real training images {suite.reference('real'):.2f}. "
+        f"Classifier-FID comes from the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better). The suite has a budget of minutes, narrow networks and no search for hyperparameters.\n"
+        f"It shows only that a variant trains. An untrained generator has {suite.reference('untrained'):.1f}, and real training images have {suite.reference('real'):.2f}. "
         "To compare variants at your budget, run a suite with several seeds, or a study.\n"
     )
     yield "Symbols in the formulas:\n"
@@ -103,7 +103,7 @@ def facts(variant: Variant) -> list[str]:
         f"{variant.idea[0].upper()}{variant.idea[1:]}. {_paper(variant.paper)}{_also(variant)}",
         f"- **Loss**: {variant.objective(variant.recipe).formula}",
         f"- **Networks**: `{variant.networks}`",
-        f"- **Numbers**: {_numbers(variant)}",
+        f"- **Hyperparameters**: {_hyperparameters(variant)}",
     ]
     return [*lines, *_differences(variant.note)]
 
@@ -168,8 +168,8 @@ def _also(variant: Variant) -> str:
     return named + (" Needs labels." if variant.needs_labels else "")
 
 
-def _numbers(variant: Variant) -> str:
-    """Return the settings of the recipe that differ from the defaults of its kind, and the learning rates."""
+def _hyperparameters(variant: Variant) -> str:
+    """Return the hyperparameters of the recipe that differ from the defaults of its kind, and the learning rates."""
     recipe = variant.recipe
     always = [name for name in ("batch_size", "lr_g", "lr_d", "k") if name in type(recipe).model_fields]
     named = dict.fromkeys([*always, *(name for name in changed(recipe) if name not in IN_FORMULA)])

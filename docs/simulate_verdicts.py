@@ -107,7 +107,7 @@ def removal(reports: int, seeds: int, rate: float, noise: str, step: float) -> R
 
 
 def power(reports: int, seeds: int, rate: float, step: float) -> tuple[float, float]:
-    """Return the shares of pairs with a right and with a wrong verdict."""
+    """Return the shares of pairs with a correct and with a wrong verdict."""
     pairs = [pair for _, runs in simulate(reports, seeds, rate, "normal", step) for pair in runs.pairs()]
     return sum(pair.better == pair.a for pair in pairs) / len(pairs), sum(pair.better == pair.b for pair in pairs) / len(pairs)
 
@@ -162,9 +162,9 @@ def figures(reports: int) -> str:
         _false_table(reports),
         f"One finished run is replaced by a failure ({reports // 4:,} reports with 3 and with 5 seeds, for each noise):",
         _removal_table(reports // 4),
-        f"Pairs with the right verdict, neighbours 1.2 times apart ({few:,} reports each):",
+        f"Pairs with the correct verdict, neighbours 1.2 times apart ({few:,} reports each):",
         _power_table(few),
-        f"Where nothing fails, {differing} of {few * 28 * 2 * len(STEPS):,} verdicts differ from those of scipy's Welch test on logs with Holm's correction.",
+        f"Without failures, {differing} of {few * 28 * 2 * len(STEPS):,} verdicts differ from those of scipy's Welch test on logs with Holm's correction.",
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 

@@ -1,4 +1,4 @@
-"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They draw from a given random stream."""
+"""Differentiable augmentations of images, and noise on any data, for the discriminator's input. They use a given random stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CROP = 4  # largest shift in pixels, for consistency regularisation
 
 
 def colour(images: Tensor, noise: torch.Generator) -> Tensor:
-    """Change brightness by U[-.5, .5], saturation by a factor U[0, 2] and contrast by a factor U[.5, 1.5]: Zhao et al. 2020, their code.
+    """Change brightness by U[-.5, .5], saturation by a factor U[0, 2] and contrast by a factor U[.5, 1.5]: the code of Zhao et al. 2020.
 
     Each image gets its own random numbers.
     """

@@ -16,11 +16,13 @@ from variants.recipe import Share, recipe_of
 
 
 class AutoencoderGanRecipe(Recipe):
-    """The recipe of GANs with an autoencoder. They have no logits, so it has no adversarial loss, labels or penalties on logits."""
+    """The recipe of GANs with an autoencoder. These have no logits, so the recipe has no adversarial loss, labels or penalties on logits."""
 
-    k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
+    k: Count = Field(1, description="discriminator updates per generator update, each with fresh data")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
-    norm_d: Norm = Field("published", description="normalisation in the discriminator's encoder; its decoder is normalised as a generator")
+    norm_d: Norm = Field(
+        "published", description="normalisation in the discriminator's encoder; that of its decoder is that of the generator"
+    )
     code_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(
         64, description="width of the code between the discriminator's encoder and decoder"
     )
@@ -29,7 +31,7 @@ class AutoencoderGanRecipe(Recipe):
 class EbganRecipe(AutoencoderGanRecipe):
     """The recipe of EBGAN."""
 
-    margin: Positive = Field(10.0, description="energy of generated data above which the discriminator's loss ignores it")
+    margin: Positive = Field(10.0, description="energy above which generated data does not change the discriminator's loss")
     pulling_away: NonNegative = Field(0.1, description="weight of the pulling-away term on the codes of generated data")
 
 
@@ -125,7 +127,7 @@ class BeganObjective(Objective):
     """Objective of BEGAN. The discriminator reconstructs real but not generated data. A weight k_t balances the two errors."""
 
     needs = AutoencoderGanNetworks
-    formula = "D: L(x) - k L(G(z)); G: L(G(z)); k grows by λ (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over numbers"
+    formula = "D: L(x) - k_t L(G(z)); G: L(G(z)); k_t grows by λ_k (γ L(x) - L(G(z))), with L(x) the mean of |D(x) - x| over the elements of an example"
     k_t: Tensor  # weight of generated data in the discriminator's loss
 
     def __init__(self, recipe: Recipe) -> None:
@@ -141,7 +143,7 @@ class BeganObjective(Objective):
         )
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
-        """Return L(x) - k_t L(G(z)) [N]: Berthelot et al. 2017, section 3.4. Logs M = L(x) + |γ L(x) - L(G(z))|, their measure of convergence."""
+        """Return L(x) - k_t L(G(z)) [N]: Berthelot et al. 2017, section 3.4. Logs the measure of convergence M = L(x) + |γ L(x) - L(G(z))|."""
         nets, real = autoencoder_gan(networks), batch.data
         fake = fresh_fakes(nets, len(batch), step)
         real_again, fake_again = nets.reconstruct_both(real, fake)

@@ -21,7 +21,7 @@ from variants.networks.backbone import Discriminator, Grows, Ports, build_backbo
 from variants.networks.growth import Position
 from variants.recipe import GanRecipe, as_gan_recipe, check_packs, recipe_of
 
-CLASSES = "classes"  # the traversal from class to class
+CLASSES = "classes"  # name of the traversal of all classes
 
 
 class ConditionalGanNetworks(GanNetworks):
@@ -48,7 +48,7 @@ class ConditionalGanNetworks(GanNetworks):
         return one_hot(labels, self.classes).float().reshape(len(labels) // self.pack, -1)
 
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
-        """Return the traversal of the classes, with each z in each class."""
+        """Return the traversals, with one of the classes: each z in each class."""
         return {
             **super().traversals(latent, columns),
             CLASSES: latent.turned(torch.arange(min(self.classes, columns), device=latent.z.device)),
@@ -59,7 +59,7 @@ class AuxiliaryGanNetworks(ConditionalGanNetworks):
     """Networks of AC-GAN. The label is an input only of the generator. Further outputs of the discriminator predict it."""
 
     def condition(self, labels: Tensor | None) -> None:
-        """Return None, because the label is no input of the discriminator."""
+        """Return None, because the label is not an input of the discriminator."""
 
 
 class ProjectionDiscriminator(nn.Module):

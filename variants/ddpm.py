@@ -15,7 +15,7 @@ from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
-LEAST_LEFT = 1e-12  # least share of the data's variance at the last time. With the published schedule it is 4e-5
+LEAST_LEFT = 1e-12  # minimum share of the data's variance at the last time. With the published schedule the share is 4e-5
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -26,7 +26,7 @@ class DdpmRecipe(Recipe):
     z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the distribution of data at the last time")
     times: Annotated[int, Field(ge=2, le=100_000)] = Field(1000, description="T, times at which noise is added")
     beta_first: Variance = Field(1e-4, description="variance that is added at time 1")
-    beta_last: Variance = Field(0.02, description="variance that is added at time T; it grows linearly with time")
+    beta_last: Variance = Field(0.02, description="variance that is added at time T; the variance grows linearly with time")
     sampling_steps: Count = Field(20, description="steps of DDIM for a sample, at most T")
 
     @model_validator(mode="after")
@@ -38,8 +38,8 @@ class DdpmRecipe(Recipe):
         remaining = float(noise_schedule(self.times, self.beta_first, self.beta_last)[-1])
         if remaining < LEAST_LEFT:
             raise ValueError(
-                f"recipe.beta_last={self.beta_last:g} leaves {remaining:.2g} of the data's variance after {self.times} steps, too little to restore the data: "
-                "set a smaller one, or a smaller recipe.times"
+                f"recipe.beta_last={self.beta_last:g} leaves {remaining:.2g} of the data's variance after {self.times} steps, too little to restore the data; "
+                "set a smaller recipe.beta_last, or a smaller recipe.times"
             )
         return self
 
@@ -79,7 +79,7 @@ class DiffusionNetworks(Networks):
     def back(self, noisy: Tensor, noise: Tensor, time: int, earlier: int) -> Tensor:
         """Return data at an earlier time, given the noise at this time: Song et al. 2021, eq. 12 with σ = 0.
 
-        It computes the noise again from the clamped x_0.
+        The method computes the noise again from the clamped x_0.
         """
         data, signal, earlier_signal = self.clean(noisy, noise, time), self.alpha_bar[time], self.alpha_bar[earlier]
         noise = (noisy - signal.sqrt() * data) / (1.0 - signal).sqrt()
@@ -97,7 +97,7 @@ class DiffusionObjective(Objective):
     """Objective of diffusion. Its one player, g, learns to predict the noise in data."""
 
     needs = DiffusionNetworks
-    formula = "(ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t))², t and ε at random, as a mean over numbers"
+    formula = "(ε - ε_θ(√ᾱ_t x + √(1 - ᾱ_t) ε, t))², a mean over the elements of an example, for random t and ε"
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()

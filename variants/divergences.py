@@ -1,8 +1,8 @@
 """The losses of f-GAN (Nowozin et al. 2016, arXiv 1606.00709): one for each f-divergence that a discriminator can bound.
 
-With an output activation g and the conjugate f* of the divergence, D maximises E g(r) - E f*(g(f)) (eq. 7). G maximises E g(f). This is
-their practical variant (section 3.2) of minimising -E f*(g(f)), with stronger gradients at the start. Activations and conjugates are
-those of tables 2 and 6. f*(g(.)) is simplified, which avoids the exponential of an exponential.
+With an output activation g and the conjugate f* of the divergence, D maximises E g(r) - E f*(g(f)) (eq. 7). G maximises E g(f). The
+publication uses this instead of minimising -E f*(g(f)), because its gradients are stronger at the start (section 3.2). Activations
+and conjugates are those of tables 2 and 6. f*(g(.)) is simplified, which avoids the exponential of an exponential.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe
 SYMBOLS = {
     r"\b[rf]\b": "r and f are D's logits of real data x and of generated data G(z)", "σ": "σ is the logistic function",
     r"\bE\b": "E is the mean over the batch", r"\bm\(": "m is a running mean", "∇": "∇D is the gradient of D's logit with respect to D's input",
-    "x̂": "x̂ lies between real and generated data", "x̃": "x̃ lies near real data", r"\bT\(": "T is an augmentation",
+    "x̂": "x̂ is a random point between real and generated data", "x̃": "x̃ is a random point near real data", r"\bT\(": "T is an augmentation",
 }  # fmt: skip
 
 
 def symbols(formula: str = "") -> str:
-    """Return the meaning, in words, of the symbols in a formula of adversarial training. Without a formula it explains all symbols."""
+    """Return the meaning, in words, of the symbols in a formula of adversarial training. Without a formula, return that of all symbols."""
     meanings = [meaning for pattern, meaning in SYMBOLS.items() if not formula or re.search(pattern, formula)]
     return ", and ".join(part for part in (", ".join(meanings[:-1]), *meanings[-1:]) if part)
 
@@ -36,9 +36,9 @@ def changes(recipe: GanRecipe) -> Iterator[str]:
         yield f"D's r and f are exchanged in {recipe.label_noise:.3g} of pairs"
     if recipe.instance_noise:
         fading = f", falling to 0 over {recipe.instance_noise_images:,} images" if recipe.instance_noise_images else ""
-        yield f"D sees x + N(0, {recipe.instance_noise:g}²) of all data{fading}"
+        yield f"D gets x + N(0, {recipe.instance_noise:g}²) for all data{fading}"
     if recipe.augment:
-        yield f"D sees T(x) of all data, with T drawn from {recipe.augment.replace(',', ', ')}"
+        yield f"D gets T(x) for all data, with T drawn from {recipe.augment.replace(',', ', ')}"
 
 
 def regularisers(recipe: GanRecipe) -> Iterator[str]:

@@ -49,7 +49,7 @@ class GanNetworks(Networks):
             self._position(name).follow(step)
 
     def prepare(self, data: Tensor) -> Tensor:
-        """Return real data at the resolution that the discriminator sees now."""
+        """Return real data at the discriminator's current resolution."""
         return self._position("discriminator").prepare(data) if "discriminator" in self._growing else data
 
     def sample(self, latent: Latent) -> Tensor:
@@ -73,13 +73,13 @@ class GanNetworks(Networks):
         return self.generator.traversals(latent, columns) if isinstance(self.generator, Traverses) else {}
 
     def inputs(self, latent: Latent) -> Tensor:
-        """Return the vectors [n, ports.latent] that the generator reads: z, in subclasses with codes or labels beside it."""
+        """Return the vectors [n, ports.latent] that the generator reads: z. Subclasses add codes or labels."""
         return latent.z
 
     def packs(self, data: Tensor) -> Tensor:
         """Return examples [N, C, ...] in packs [N / pack, pack * C, ...] that the discriminator judges together.
 
-        A pack has neighbours in the batch. These are independent in a shuffled batch and in generated data: Lin et al. 2018
+        A pack consists of adjacent examples. These are independent in a shuffled batch and in generated data: Lin et al. 2018
         (arXiv 1712.04086), section 2.
         """
         if self.pack == 1:
@@ -161,13 +161,13 @@ class AdversarialObjective(Objective):
         """Raise a UserError for a per-sample penalty on a discriminator with batch norm, and for augmentations of points."""
         super().check(networks)
         penalty = next((name for name in GRADIENT_PENALTIES if getattr(self.recipe, name)), None)
-        if penalty and has_batch_norm(gan(networks).discriminator):  # ProGAN and StyleGAN use minibatch std with a penalty
+        if penalty and has_batch_norm(gan(networks).discriminator):  # minibatch std is allowed: ProGAN and StyleGAN use it with a penalty
             raise UserError(
-                f"recipe.{penalty}: a penalty on each sample's gradient needs a discriminator without batch norm; set recipe.norm_d=none"
+                f"recipe.{penalty} does not work with batch norm in the discriminator, because it penalises the gradient of each sample; set recipe.norm_d=none"
             )
         picture = next((name for name in ("augment", "consistency") if getattr(self.recipe, name)), None)
         if picture and gan(networks).kind != "image":
-            raise UserError(f"recipe.{picture} is for images, and this data is {gan(networks).kind}; leave it out")
+            raise UserError(f"recipe.{picture} works only on images, and this data is {gan(networks).kind}; omit it")
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """Return the loss of d on new fakes, which need no gradient."""

@@ -22,7 +22,7 @@ REACH = 2.0  # traversals of continuous codes go from -2 to 2, as in the paper's
 
 
 class InfoRecipe(GanRecipe):
-    """The recipe of InfoGAN: that of a GAN, with codes and their weights."""
+    """The recipe of InfoGAN: the recipe of a GAN, with codes and their weights."""
 
     categories: Annotated[int, Field(ge=2, le=1000)] = Field(10, description="values of the categorical code")
     continuous: Annotated[int, Field(ge=0, le=100)] = Field(2, description="continuous codes, U[-1, 1]")
@@ -118,5 +118,5 @@ def gaussian_loss(means: Tensor, codes: Tensor) -> Tensor:
 def _as_info_recipe(recipe: Recipe) -> InfoRecipe:
     recipe = recipe_of(InfoRecipe, recipe, "InfoGAN")
     if recipe.pack > 1:
-        raise UserError("recipe.pack: InfoGAN's codes belong to single examples, so it cannot pack them; set it to 1")
+        raise UserError(f"recipe.pack={recipe.pack} does not work in InfoGAN, because each code belongs to one example; set recipe.pack=1")
     return recipe

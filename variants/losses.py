@@ -65,7 +65,7 @@ def non_saturating_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor, labels: Labels) -> Tensor:
-    """Return (r - b)² / 2 + (f - a)² / 2 with a and b the labels, 0 and 1 as published: Mao et al. 2017, eq. 2."""
+    """Return (r - b)² / 2 + (f - a)² / 2 with the labels a and b, 0 and 1 as published: Mao et al. 2017, eq. 2."""
     return 0.5 * (real - labels.real).square() + 0.5 * (fake - labels.fake).square()
 
 

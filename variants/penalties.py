@@ -18,8 +18,8 @@ Discriminate = Callable[[Tensor], Tensor]  # data [N, *shape] -> logits [N, outp
 def input_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
     """Return the gradient of each sample's logit with respect to that sample, flat [N, D], in float32. It is differentiable.
 
-    It has no meaning with batch norm, because the logit of a sample then depends on the rest of its batch. With minibatch standard
-    deviation it includes the effect of a sample on the other logits, as in the publications that use both (ProGAN, StyleGAN).
+    The gradient has no meaning with batch norm, because the logit of a sample then depends on the rest of its batch. With minibatch
+    standard deviation, it includes the effect of a sample on the other logits, as in the publications that use both (ProGAN, StyleGAN).
     """
     data = data.detach().float().requires_grad_(True)
     with full_precision(data.device):
@@ -47,7 +47,7 @@ def dragan_penalty(discriminate: Discriminate, real: Tensor, noise: torch.Genera
 
 
 def squared_gradient(discriminate: Discriminate, data: Tensor) -> Tensor:
-    """Return |grad D(x)|² / 2 [N]: R1 on real data, R2 on generated (Mescheder et al. 2018, arXiv 1801.04406, eq. 9 and 10, without γ)."""
+    """Return |grad D(x)|² / 2 [N]: R1 on real, R2 on generated data (Mescheder et al. 2018, arXiv 1801.04406, eq. 9 and 10, without γ)."""
     return 0.5 * input_gradient(discriminate, data).square().sum(dim=1)
 
 
@@ -70,6 +70,6 @@ def clip_weights(module: nn.Module, bound: float) -> None:
 
 
 def _uniform(data: Tensor, noise: torch.Generator, *, each: bool) -> Tensor:
-    """Return numbers from U[0, 1] for each coordinate, or one for each sample."""
+    """Return random values from U[0, 1], one for each coordinate or one for each sample."""
     shape = data.shape if each else (len(data),) + (1,) * (data.dim() - 1)
     return torch.rand(shape, generator=noise, device=data.device)

@@ -20,7 +20,7 @@ class GanRecipe(Recipe):
     """The hyperparameters of every GAN. 0 turns a regulariser off."""
 
     loss: str = Field("non-saturating", description="a registered adversarial loss")
-    k: Count = Field(1, description="discriminator updates in a round, each with fresh data")
+    k: Count = Field(1, description="discriminator updates per generator update, each with fresh data")
     pack: Count = Field(
         1, description="number of examples that the discriminator judges together as a pack (PacGAN); a batch has batch_size / pack packs"
     )
@@ -31,16 +31,16 @@ class GanRecipe(Recipe):
         0.0, description="share of pairs, real and generated, whose labels are exchanged for D"
     )
     norm_d: Literal["published", "batch", "none", "spectral"] = Field("published", description="normalisation in the discriminator")
-    minibatch_std: bool = Field(False, description="whether D's head sees the spread of its batch (ProGAN)")
+    minibatch_std: bool = Field(False, description="whether D's last layers get the standard deviation of the batch (ProGAN)")
     gp: NonNegative = Field(0.0, description="weight of the gradient penalty between real and generated data (WGAN-GP)")
     dragan: NonNegative = Field(0.0, description="weight of the gradient penalty around real data (DRAGAN)")
     r1: NonNegative = Field(0.0, description="γ of the squared gradient at real data (R1)")
     r2: NonNegative = Field(0.0, description="γ of the squared gradient at generated data (R2)")
-    penalty_every: Count = Field(1, description="a gradient penalty at every n-th update of D, with n times the weight")
+    penalty_every: Count = Field(1, description="interval n of gradient penalties: every n-th update of D has one, with n times the weight")
     lecam: NonNegative = Field(0.0, description="weight of the LeCam regulariser")
     consistency: NonNegative = Field(0.0, description="weight of consistency regularisation (CR-GAN)")
     augment: str = Field("", description="DiffAugment's policy, parts of color,translation,cutout; empty: none")
-    instance_noise: NonNegative = Field(0.0, description="standard deviation, at the start, of the noise on all data that D sees")
+    instance_noise: NonNegative = Field(0.0, description="initial standard deviation of the noise on all data that D gets")
     instance_noise_images: Annotated[int, Field(ge=0)] = Field(
         0, description="real images over which the instance noise falls linearly to 0; 0: it stays constant"
     )
@@ -48,7 +48,7 @@ class GanRecipe(Recipe):
     grow: Share = Field(
         0.0, description="share of the budget in which networks grow, if they can; 0: they have the full size from the start"
     )
-    clip: NonNegative = Field(0.0, description="bound of the discriminator's weights (WGAN)")
+    clip: NonNegative = Field(0.0, description="largest absolute value of the discriminator's weights (WGAN)")
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -93,22 +93,22 @@ def check_packs(recipe: GanRecipe) -> None:
     size, pack = recipe.batch_size, recipe.pack
     if pack > size // 2:
         raise UserError(
-            f"recipe.pack={pack} is more than half of a batch of {size}: at most {max(1, size // 2)}, or a larger recipe.batch_size"
+            f"recipe.pack={pack} is more than half of a batch of {size}; set at most {max(1, size // 2)}, or a larger recipe.batch_size"
         )
     if size % pack:
         fitting = max(2, round(size / pack)) * pack
-        raise UserError(f"recipe.pack: a batch of {size} does not divide into packs of {pack}; set recipe.batch_size={fitting}")
+        raise UserError(f"recipe.pack={pack} does not divide a batch of {size}; set recipe.batch_size={fitting}")
 
 
 def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
-    """Raise a UserError for numbers that contradict each other."""
+    """Raise a UserError for hyperparameters that contradict each other."""
     soft = next(
         (name for name in ("real_label", "fake_label", "label_noise") if getattr(recipe, name) != GanRecipe.model_fields[name].default),
         None,
     )
     if soft and not loss.soft_labels:
         able = ", ".join(name for name, known in LOSSES if known.soft_labels)
-        raise UserError(f"recipe.{soft}: the loss {recipe.loss!r} has no labels to change; those that have are {able}")
+        raise UserError(f"recipe.{soft} has no effect, because the loss {recipe.loss!r} has no labels; choose a loss with labels: {able}")
     if recipe.fake_label >= recipe.real_label:
         raise UserError(
             f"recipe.fake_label={recipe.fake_label} must be below recipe.real_label={recipe.real_label}; set a smaller fake_label"
@@ -116,13 +116,14 @@ def refuse_nonsense(recipe: GanRecipe, loss: AdversarialLoss) -> None:
     exclusive = [name for name in ("gp", "dragan", "clip") if getattr(recipe, name)]
     if len(exclusive) > 1:
         raise UserError(
-            f"recipe.{exclusive[-1]}: clipping and a gradient penalty exclude each other, as do two penalties that pull the gradient's norm towards 1; "
-            f"set one of {' and '.join(f'recipe.{name}' for name in exclusive)} to 0"
+            f"{' and '.join(f'recipe.{name}' for name in exclusive)} exclude each other, because each of them limits D's gradient; set all but one to 0"
         )
     if recipe.instance_noise_images and not recipe.instance_noise:
-        raise UserError("recipe.instance_noise_images sets the end of instance noise, and recipe.instance_noise is 0; set that, too")
+        raise UserError(
+            f"recipe.instance_noise_images={recipe.instance_noise_images} has no effect, because recipe.instance_noise is 0; set recipe.instance_noise, too"
+        )
     if recipe.penalty_every > 1 and not any(getattr(recipe, name) for name in GRADIENT_PENALTIES):
         raise UserError(
-            f"recipe.penalty_every sets the interval of gradient penalties, and there is none: set it to 1, or set one of "
+            f"recipe.penalty_every={recipe.penalty_every} has no effect without a gradient penalty; set it to 1, or set one of "
             f"{', '.join(f'recipe.{name}' for name in GRADIENT_PENALTIES)}"
         )

@@ -18,7 +18,7 @@ from variants.recipe import GRADIENT_PENALTIES, GanRecipe, recipe_of
 
 
 class UnrolledRecipe(GanRecipe):
-    """The recipe of an unrolled GAN: that of a GAN, with the number and the learning rate of D's unrolled steps."""
+    """The recipe of an unrolled GAN: the recipe of a GAN, with the number and the learning rate of D's unrolled steps."""
 
     unroll: Annotated[int, Field(ge=1, le=100)] = Field(5, description="further steps of the discriminator in the generator's loss")
     unroll_lr: Positive = Field(0.01, description="learning rate of those steps, which are plain gradient descent")
@@ -37,9 +37,9 @@ class UnrolledObjective(AdversarialObjective):
         )
         if beside:
             raise UserError(
-                f"recipe.{beside}={getattr(recipe, beside)}: the unrolled steps of an unrolled GAN use only the loss; set recipe.{beside}=0"
+                f"recipe.{beside}={getattr(recipe, beside)} does not work in an unrolled GAN, whose unrolled steps use only the loss; set recipe.{beside}=0"
             )
-        later = f"the negative of D's, by D as it would be after {recipe.unroll} steps more"
+        later = f"the negative loss of D, with D's weights after {recipe.unroll} more steps"
         self.formula = adversarial(recipe, self.loss, generator=later)
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:

@@ -14,7 +14,7 @@ from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, NonNegativ
 from variants.networks.autoencoder import Norm, build_pair
 from variants.recipe import recipe_of
 
-LEAST = 1e-6  # smallest distance of a probability from 0 and from 1
+LEAST = 1e-6  # minimum distance of a probability from 0 and from 1
 
 
 class VaeRecipe(Recipe):
@@ -23,7 +23,7 @@ class VaeRecipe(Recipe):
     z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the prior")
     norm_encoder: Norm = Field("published", description="normalisation in the encoder, a backbone's discriminator")
     likelihood: Literal["bernoulli", "gaussian"] = Field(
-        "bernoulli", description="distribution of data given z: bernoulli for pixels in [0, 1], gaussian for any numbers"
+        "bernoulli", description="distribution of data given z: bernoulli for pixels in [0, 1], gaussian for any values"
     )
     sd: Positive = Field(0.1, description="standard deviation of the gaussian likelihood")
     beta: NonNegative = Field(1.0, description="weight of the rate (the KL term); 1: the evidence lower bound")
@@ -70,9 +70,11 @@ class VaeObjective(Objective):
         super().check(networks)
         kind = vae(networks).kind
         if self.recipe.likelihood == "bernoulli" and self.recipe.sd != VaeRecipe.model_fields["sd"].default:
-            raise UserError("recipe.sd is for the gaussian likelihood; set recipe.likelihood=gaussian, too")
+            raise UserError(
+                f"recipe.sd={self.recipe.sd:g} has no effect with recipe.likelihood=bernoulli; set recipe.likelihood=gaussian, too"
+            )
         if self.recipe.likelihood == "bernoulli" and kind != "image":
-            raise UserError(f"recipe.likelihood: bernoulli is for images, and this data is {kind}; set recipe.likelihood=gaussian")
+            raise UserError(f"recipe.likelihood=bernoulli works only on images, and this data is {kind}; set recipe.likelihood=gaussian")
 
     def loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """Return -ELBO [N] in nats, of one z for each example: Kingma and Welling 2014, eq. 10, with β on the rate."""
@@ -100,7 +102,7 @@ def bernoulli(data: Tensor, decoded: Tensor) -> Tensor:
 
 
 def gaussian(data: Tensor, decoded: Tensor, sd: float) -> Tensor:
-    """Return log N(x; mean, sd²) [N]: Kingma and Welling 2014, appendix C.2, with one sd for all."""
+    """Return log N(x; mean, sd²) [N]: Kingma and Welling 2014, appendix C.2, with one sd for all elements."""
     scaled = (data.float() - decoded).flatten(1) / sd
     return -(0.5 * scaled.square() + math.log(sd) + 0.5 * math.log(2.0 * math.pi)).sum(dim=1)
 

@@ -56,8 +56,9 @@ def machine_facts() -> dict[str, str]:
     commit, dirty = source_commit()
     best = devices()[0].partition(":")[0]
     choice = choice_here(best, save=False)
-    speedups = {what: factor for what in ("products", "convolutions") if (factor := choice.speedup(what)) is not None}
-    measured = ", ".join(f"{factor:.2f} times as fast in {what}" for what, factor in speedups.items())
+    names = {"products": "matrix products", "convolutions": "convolutions"}
+    speedups = {name: factor for what, name in names.items() if (factor := choice.speedup(what)) is not None}
+    measured = ", ".join(f"{factor:.2f} times as fast in {name}" for name, factor in speedups.items())
     why = f"; bf16 is {measured} (required: {MARGIN:g} times in both)" if measured else ""
     return {
         "commit": commit[:12] + (" with uncommitted changes" if dirty else "") if commit else "unknown: runs record only the version",

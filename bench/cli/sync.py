@@ -48,7 +48,7 @@ def sync(
 def _line(one: DeliveryResult) -> str:
     """Return the result for one run as a line of text."""
     if one.busy:
-        return f"{one.name}: another process uses the run, and delivers its writes"
+        return f"{one.name}: another process holds the run lock and delivers the writes"
     stays = f"; {pluralise(one.pending, 'write')} still pending: {one.problem}" if one.problem else ""
     rest = "; the other writes follow when the run resumes" if one.resumes else ""
     return f"{one.name}: {pluralise(one.sent, 'write')} delivered{stays}{rest}"

@@ -28,7 +28,7 @@ HARNESS = ("bench", "torch")  # packages without code of variants
 
 
 def page(config: RunConfig, dataset: Dataset) -> Document:
-    """Return the page of a configured variant. Of the dataset, it uses only the shape."""
+    """Return the page of a configured variant. It uses the dataset's name, kind, shape and number of classes, but no examples."""
     variant = VARIANTS.get(config.variant)
     networks, objective = assemble(config, dataset.spec)
     found = trace(networks, objective, config.recipe, dataset.spec, _packages(config, variant, networks, objective))
@@ -120,7 +120,7 @@ def _round(recipe: Recipe, objective: Objective, sides: list[PlayerState]) -> It
     ]
     yield _plain_table(("player", "updates", "real data", "trains", "optimiser"), rows)
     examples = first.updates * recipe.batch_size
-    yield Text(text=f"{first.name} sees {examples:,} real examples in a round: {first.updates} x {recipe.batch_size}.")
+    yield Text(text=f"{first.name} uses {examples:,} real examples in a round: {first.updates} x {recipe.batch_size}.")
     if others:
         yield Text(text="While one player is updated, the weights of the others are frozen.")
     for player in objective.players:

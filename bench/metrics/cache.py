@@ -26,8 +26,8 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn")
 def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measure: Callable[[], Parts]) -> Parts:
     """Return the tensors of these names from the cache folder. If they are not cached, compute and cache them.
 
-    `identity`: everything that the tensors depend on. The file name also depends on library versions and threads, which may change
-    single bits. So a cached value equals a new one. If several processes need the same tensors, one of them computes these.
+    `identity` contains everything that the tensors depend on. The file name also depends on library versions and threads, which may
+    change single bits. So a cached value equals a new one. If several processes need the same tensors, one of them computes these.
     """
     machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
     path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"

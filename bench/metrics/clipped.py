@@ -13,7 +13,7 @@ from bench.metrics.neighbours import K_BALL
 
 
 def clipped_mean(counts: Tensor) -> float:
-    """Return the mean of min(count / K_BALL, 1) over counts [N]: an image, or a neighbourhood, contributes at most 1."""
+    """Return the mean of min(count / K_BALL, 1) over counts [N]. Each image, or neighbourhood, contributes at most 1."""
     return float((counts.double() / K_BALL).clamp(max=1.0).mean())
 
 
@@ -26,8 +26,8 @@ def equivalent_share(filled: float, generated: int, real: int) -> float:
 def expected_fill(generated: int, real: int) -> NDArray[np.float64]:
     """Return E[min(J / k, 1)] for 0, 1, ..., `generated` good images and `real` real ones: [generated + 1].
 
-    J is the number of good images in the ball up to the k-th nearest of real - 1 other real images. For images of one continuous
-    distribution, the ball contains a Beta(k, real - k) share of this distribution. So J is beta-binomial.
+    J is the number of good images in the neighbourhood up to the k-th nearest of real - 1 other real images. For images of one continuous
+    distribution, the neighbourhood contains a Beta(k, real - k) share of this distribution. So J is beta-binomial.
     """
     good = np.arange(generated + 1)
     missing = sum((K_BALL - j) * betabinom.pmf(j, good, K_BALL, real - K_BALL) for j in range(K_BALL))

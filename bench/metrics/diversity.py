@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # Part of the definition of the metrics: a change increases the version on their cards.
-DUPLICATE_QUANTILE = 0.001  # one real image in a thousand has a neighbour this near
+DUPLICATE_QUANTILE = 0.001  # share of real images whose nearest other image is below the threshold
 
 CHUNK = 2**21  # float64 values in memory at once
 
@@ -29,9 +29,9 @@ def vendi_score(features: Tensor) -> float:
     """Return the Vendi score of rows [n, d]: Friedman & Dieng 2022 (arXiv 2210.02410), definition 1.
 
     This is exp of the entropy of the eigenvalues of K / n, where K contains the cosines of all pairs of rows. It is the effective
-    number of different rows, from 1 (all in one direction) to min(n, d + 1). For rows of unit length, K / n and
-    the d x d matrix X'X / n have the same eigenvalues. So no n x n matrix is needed. All rows of zeros count as equal, and as
-    orthogonal to other rows.
+    number of different rows, from 1 (all in one direction) to min(n, d + 1). For rows of unit length, K / n and the d x d matrix X'X / n
+    have the same nonzero eigenvalues. So the function needs no n x n matrix. All rows of zeros count as equal, and as orthogonal to
+    other rows.
     """
     if not len(features) or not features.isfinite().all():
         raise ValueError("some features are not finite" if len(features) else "diversity needs at least one image")
@@ -63,7 +63,7 @@ def vendi_shares(generated: Mapping[int, float], real: Mapping[int, float]) -> T
 
 
 def duplicate_threshold(nearest: Tensor) -> float:
-    """Return the distance below which an image counts as a duplicate, from distances [N] of real images to their nearest other."""
+    """Return the distance below which an image counts as a duplicate, from distances [N] of real images to their nearest other image."""
     return float(torch.quantile(nearest.double(), DUPLICATE_QUANTILE))
 
 

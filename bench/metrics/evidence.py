@@ -5,7 +5,7 @@
         return float(evidence.images.float().mean())
 
 This code, in a module that an installed catalogue imports (`bench.core.registry`), adds a metric. Every evaluation computes it after
-the built-in ones. Tracking, evaluation protocol and reports treat it like these. A run records the cards of such metrics
+the built-in ones. Tracking, evaluation protocol and reports treat it like a built-in metric. A run records the cards of such metrics
 (`bench.metrics.columns.recorded`), so a report shows them even if that catalogue is not installed.
 """
 
@@ -54,7 +54,7 @@ class HalfEvidence(Protocol):
 class Evidence(MetricValues):
     """Generated examples, with the features and statistics that metrics share. Each part is computed once, at its first use."""
 
-    half_samples: Sequence[HalfEvidence] = ()  # their spread gives standard errors; `half_sample_evidence.add_half_samples` sets them
+    half_samples: Sequence[HalfEvidence] = ()  # for standard errors. `half_sample_evidence.add_half_samples` sets them
 
     def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None) -> None:
         super().__init__(real.reported)
@@ -184,7 +184,7 @@ class Evidence(MetricValues):
 
     @cached_property
     def to_real(self) -> Tensor:
-        """Distance of each compared image to the nearest compared real image, in features: [m]."""
+        """Distance of each compared generated image to the nearest compared real image, in features: [m]."""
         real = self.real.features_of(self.real.main).features[self.real.compared(len(self.data)).rows]
         return nearest_to(self.main.features[self.compared], real)[0]
 
@@ -196,7 +196,7 @@ class Evidence(MetricValues):
 
     @property
     def recognised_real(self) -> Tensor:
-        """The same for the compared real images: [m]."""
+        """For each compared real image, 1 if another real image is nearer than all compared generated ones, 1/2 for a tie, else 0: [m]."""
         return 1 - self._overlap.closer[0, self.real.compared(len(self.data)).rows]
 
     @cached_property
@@ -252,7 +252,7 @@ class Evidence(MetricValues):
 
     @cached_property
     def cas(self) -> float:
-        """Accuracy on the test images of a classifier trained on the generated ones. Raises ValueError for an unconditional model."""
+        """Accuracy, on the test images, of a classifier trained on the generated images. Raises ValueError for an unconditional model."""
         return classification_accuracy_score(self.images, self.asked, self.dataset)
 
     @cached_property

@@ -18,14 +18,14 @@ from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metri
 # Part of the definition of the metrics: a change increases the version on their cards, unless it only affects when a metric is NaN.
 RNG_SEED = 2020  # torch-fidelity's
 SCORE_SPLITS = 10
-SCORE_PART = 100  # least images of a part, unless there are fewer classes: the score of m images is at most m
+SCORE_PART = 100  # minimum number of images per part, or the number of classes if that is smaller: the score of m images is at most m
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 KID_SUBSET_SIZE_SMALL = 250  # for fewer than KID_SUBSET_SIZE images
 INFINITY_SIZES = 15  # sample sizes for the fit of the line: Chong & Forsyth 2020, section 4
 INFINITY_SMALLEST = 0.1  # the smallest size, as a fraction of all images: 5,000 of 50,000 in the publication
 INFINITY_ROWS_A_DIMENSION = 10  # images per dimension in the smallest sample, if available: with fewer, the bias is not linear in 1/N
-INFINITY_LEAST = 3  # images per dimension for a fit: half of them form the smallest sample
+INFINITY_LEAST = 3  # minimum number of images per dimension for a fit. Half of them form the smallest sample
 
 WIDE = 512  # dimensions from which the faster formula is used
 CHUNK = 2**20  # float64 elements in memory at once
@@ -77,7 +77,10 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def _root_trace(a: Gaussian, b: Gaussian) -> float:
-    """Return tr (C_a C_b)^(1/2). For wide features such as Inception's, uses eigenvalues of one matrix: faster, slightly less exact."""
+    """Return tr (C_a C_b)^(1/2).
+
+    For wide features such as Inception's, the function uses the eigenvalues of one matrix. This is faster and slightly less exact.
+    """
     if a.mean.size <= WIDE:
         return float(np.linalg.svd(a.root @ b.root, compute_uv=False).sum())
     values = np.linalg.eigvalsh(b.root.T @ a.covariance @ b.root)
@@ -88,9 +91,9 @@ def frechet_infinity(features: Tensor, real: Gaussian) -> float:
     """Return the Fréchet distance extrapolated to infinitely many generated images [n, d]: Chong & Forsyth 2020 (arXiv 1911.07023), eq. 7.
 
     The distance of N images is nearly linear in 1/N. The function fits a line to the distances of random subsets and returns its value
-    at 1/N = 0. The subset sizes are evenly spaced, and the largest subset has all images. The smallest has a tenth of them, or ten
-    per dimension if that is more, but at most half of all. The function does not correct for the finite number of real images. An
-    extrapolation is noisier than the distance itself. It may be negative if the two sets are similar.
+    at 1/N = 0. The subset sizes are evenly spaced, and the largest subset has all images. The smallest has a tenth of all images, or ten
+    images per dimension if that is more. But it has at most half of all images. The function does not correct for the finite number of
+    real images. An extrapolation is noisier than the distance itself. It may be negative if the two sets are similar.
     """
     n, dims = features.shape
     if n < INFINITY_LEAST * dims:
@@ -143,7 +146,7 @@ def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> T
 
 
 def kid_subset_size(generated: int, real: int) -> int:
-    """Return the size of a subset: 1,000 images, else 250, else the smaller number of images."""
+    """Return the size of a subset: 1,000 images, 250 if a side has fewer, or all images of the smaller side if it has fewer than 250."""
     fewest = min(generated, real)
     if fewest < 2:
         raise ValueError(f"a kernel distance needs at least 2 images on either side, not {fewest}")
@@ -152,9 +155,11 @@ def kid_subset_size(generated: int, real: int) -> int:
 
 def classifier_score(logits: Tensor) -> float:
     """Return exp E KL(p(y|x) || p(y)), a mean over ten parts: Salimans et al. 2016, section 4. From 1 to the number of classes."""
-    least = SCORE_SPLITS * min(logits.shape[1], SCORE_PART)
-    if len(logits) < least:
-        raise ValueError(f"the score is a mean over {SCORE_SPLITS} parts, which take {least} images together, not {len(logits)}")
+    classes = logits.shape[1]
+    part = min(classes, SCORE_PART)
+    if len(logits) < SCORE_SPLITS * part:
+        needed = f"{SCORE_SPLITS * part} images ({part} in each of {SCORE_SPLITS} parts)"
+        raise ValueError(f"the classifier score of {classes} classes needs at least {needed}, not {len(logits)}")
     if not logits.isfinite().all():
         raise ValueError("some logits are not finite")
     return float(isc_features_to_metric(logits, splits=SCORE_SPLITS, rng_seed=RNG_SEED)[KEY_METRIC_ISC_MEAN])

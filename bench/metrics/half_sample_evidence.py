@@ -45,7 +45,7 @@ class HalfSample(Evidence):
         return self._whole.features_of(kind).part(self.rows)
 
     def kernel_distance(self, kind: str) -> float:
-        """Return the kernel distance over all pairs. It has the same mean as over random subsets, and one pass serves all half-samples."""
+        """Return the kernel distance over all pairs. Its mean is that over random subsets. One pass serves all half-samples."""
         return float(self._whole._kernel_distances(kind)[self._index])
 
     @cached_property
@@ -70,7 +70,7 @@ class HalfSample(Evidence):
 
     @property
     def clipped_balls(self) -> Tensor:
-        """Slice of the full evidence's clipped balls."""
+        """Slice of the full evidence."""
         return self._whole.clipped_balls[self.rows]
 
     @property
@@ -90,7 +90,7 @@ class HalfSample(Evidence):
 
     @property
     def recognised_real(self) -> Tensor:
-        """The same for the compared real images, against this half."""
+        """For each compared real image, 1 if another real image is nearer than all compared images of this half, 1/2 for a tie, else 0."""
         return 1 - self._whole._overlap.closer[1 + self._index, self.real.compared(len(self._whole.data)).rows]
 
     @property

@@ -10,14 +10,14 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 # Part of the definition of the metric: a change increases the version on its card.
-CELL_LEAST = 20  # only cells with more generated images than this are used: tau = 20 / m in the publication
+CELL_LEAST = 20  # the metric uses only cells with more generated images: tau = 20 / m in the publication
 
 
 def authenticity(distance: Tensor, index: Tensor, train_nearest: Tensor) -> float:
     """Return the share of authentic images: Alaa et al. 2022 (arXiv 2102.08921), section 4.3.
 
     `distance` [n], `index` [n]: the nearest training image. An image is authentic if this distance is larger than that of the training
-    image to its own nearest other (`train_nearest` [T]). A copy is never authentic, even of a training image with duplicates.
+    image to its nearest other training image (`train_nearest` [T]). A copy is never authentic, even of a training image with duplicates.
     """
     if not len(distance) or not distance.isfinite().all():
         raise ValueError("some distances are not finite" if len(distance) else "authenticity needs at least one image")
@@ -28,9 +28,9 @@ def ct_score(generated_distance: Tensor, generated_bins: Tensor, test_distance: 
     """Return C_T of Meehan, Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), eq. 2: far below 0 for copies, far above for underfitting.
 
     A Mann-Whitney test in each cell compares the distances of generated [n] and test images [N] to their nearest training image. C_T is
-    the mean of the z-scores, weighted by the cells' shares of the test images. Ignores cells with 20 generated images or fewer, and
-    cells without test or training images [K]. Returns NaN if no cell remains. Equal distances share their ranks, with a corrected
-    variance. A z-score grows with the square root of the sample size.
+    the mean of the z-scores, weighted by the cells' shares of the test images. The function ignores cells with 20 generated images or
+    fewer, and cells without test or training images [K]. Returns NaN if no cell remains. Equal distances share their ranks, with a
+    corrected variance. A z-score grows with the square root of the sample size.
     """
     generated, real = (np.asarray(part, dtype=np.float64) for part in (generated_distance, test_distance))
     if not (np.isfinite(generated).all() and np.isfinite(real).all()):

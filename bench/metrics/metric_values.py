@@ -1,4 +1,4 @@
-"""Values of metrics: each is computed once, and a metric that fails is NaN with a reason."""
+"""Values of metrics. Each value is computed once. A metric that fails is NaN, with a reason."""
 
 from __future__ import annotations
 

@@ -12,12 +12,13 @@ from scipy.stats import chi2
 from torch import Tensor
 
 # Part of the definition of the metrics: a change increases the version on their cards.
-COVERED_FRACTION = 0.1  # a class counts as covered from this fraction of its real share
+COVERED_FRACTION = 0.1  # *classes covered* counts a class from this fraction of its real share
 COLLAPSED_CLASSES = 0.5  # a generator that covers at most this fraction of the classes has collapsed
-COLLAPSED_SHARE = 0.4  # a class counts as covered from this fraction of its real share. Errors of the classifier reach 0.3
+# The collapse verdict counts a class as covered from this fraction of its real share. Errors of the classifier reach 0.3.
+COLLAPSED_SHARE = 0.4
 COLLAPSED_DUPLICATES = 0.5  # this share of duplicates also counts as collapse
-JUDGED_SHARE = 0.05  # share of images in the real manifold, below which classes and duplicates are those of noise
-JUDGED_IMAGES = 3  # images in the real manifold for each class, on average. With fewer, classes may be missing by chance
+JUDGED_SHARE = 0.05  # minimum share of images in the real manifold. Below it, classes and duplicates are those of noise
+JUDGED_IMAGES = 3  # minimum number of images in the real manifold for each class, on average. With fewer, classes may be missing by chance
 
 NEAR_SD = 3.0  # standard deviations within which a point is near a centre
 
@@ -87,19 +88,22 @@ def reverse_kl(generated: Shares, real: Shares) -> float:
 def collapse(*, inside: Tensor, predictions: Tensor, duplicates: Tensor, real: Shares) -> tuple[float, str]:
     """Return (1.0 for collapse or 0.0, ""), or (NaN, the reason) if the images do not suffice for a decision.
 
-    Uses only images in the real manifold (`inside`, bool [n]): classes and distances of others are meaningless. A class counts as
-    covered from COLLAPSED_SHARE of its share `real`, by `predictions` [n]. A generator has collapsed if it covers at most half of the
-    classes, or if at least half of the images are `duplicates` (bool [n]).
+    The function uses only images in the real manifold (`inside`, bool [n]), because classes and distances of others are meaningless. A
+    class is covered if its share of `predictions` [n] is at least COLLAPSED_SHARE times its share `real`. A generator has collapsed if it
+    covers at most half of the classes, or if at least half of the images are `duplicates` (bool [n]).
     """
     share = float(inside.double().mean())
     if share < JUDGED_SHARE:
         return (
             math.nan,
-            f"not judged: {share:.1%} of the images lie in the real manifold, and at least {JUDGED_SHARE:.0%} are needed",
+            f"not judged: {share:.1%} of the images lie in the real manifold; the verdict needs at least {JUDGED_SHARE:.0%}",
         )
     classes, near = int((real > 0).sum()), int(inside.sum())
     if near < JUDGED_IMAGES * classes:
-        return math.nan, f"not judged: {near} images lie in the real manifold, and {classes} classes need {JUDGED_IMAGES * classes}"
+        return (
+            math.nan,
+            f"not judged: {near} images lie in the real manifold; the verdict on {classes} classes needs at least {JUDGED_IMAGES * classes}",
+        )
     counts = torch.bincount(predictions[inside], minlength=len(real)).numpy()
     least = np.maximum(1, np.floor(COLLAPSED_SHARE * near * real))  # rounded down to whole images
     covered = int(((counts >= least) & (real > 0)).sum())

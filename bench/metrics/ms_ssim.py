@@ -9,15 +9,16 @@ from torch.nn import functional
 # Part of the definition of the metric: a change increases the version on its card.
 WINDOW, WINDOW_SD = 11, 1.5
 K1, K2, RANGE = 0.01, 0.03, 255.0
-# The exponents of the first two of Wang's five scales (0.0448, 0.2856), scaled to a sum of 1: structure of both, luminance of the second.
+# The exponents of the first two of Wang's five scales (0.0448, 0.2856), scaled to a sum of 1. The metric uses the structure of both
+# scales, and the luminance of the second.
 WEIGHTS = (0.0448 / 0.3304, 0.2856 / 0.3304)
-SMALLEST_SIDE = 2 * WINDOW  # so that the window fits into the second scale
+SMALLEST_SIDE = 2 * WINDOW  # pixels. The window then fits into the second scale
 
 CHUNK = 2**19  # float64 values of images in memory at once
 
 
 def ms_ssim_2(images: Tensor) -> Tensor:
-    """Return MS-SSIM with two scales of rows 2p and 2p + 1 of uint8 images [n, C, H, W]: [n // 2], float64. Equal images give 1.
+    """Return MS-SSIM with two scales of rows 2p and 2p + 1 of uint8 images [n, C, H, W]: [n // 2], float64. Equal images have 1.
 
     This is eq. 7 of Wang, Simoncelli & Bovik 2003: (mean cs_1)^w1 (mean l_2 cs_2)^w2, a mean over the channels. The Gaussian window has
     11 taps and sd 1.5, at positions where it fits completely. As in public implementations, negative values become 0. The five scales

@@ -1,4 +1,4 @@
-"""NDB: k-means bins of the training images, and the differences in how generated images fill them.
+"""NDB: the share of bins whose shares of generated and of training images differ. The bins are k-means cells of training images.
 
 Source: Richardson & Weiss 2018, "On GANs and GMMs" (arXiv 1805.12462), section 4. The bins also detect missing modes within classes.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 # Part of the definition of the metrics: a change increases the version on their cards.
 MOST_BINS = 100
-ROWS_A_BIN = 50  # least training images of a bin, on average
+ROWS_A_BIN = 50  # minimum number of training images in a bin, on average
 SEED = 0
 LEVEL = 0.05  # significance level of the test of a bin
 
@@ -26,9 +26,9 @@ Counts = Tensor | NDArray[np.int64] | NDArray[np.float64]
 
 
 def fit_bins(train: Tensor) -> Tensor:
-    """Return the centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)). Deterministic.
+    """Return the centres [K, d] of k-means over training features [T, d], K = min(100, max(2, T // 50)).
 
-    With fewer distinct rows than K, each distinct row is a bin.
+    The function is deterministic. With fewer distinct rows than K, each distinct row is a bin.
     """
     if len(train) < 2 or not train.isfinite().all():
         raise ValueError("some features are not finite" if len(train) >= 2 else f"bins need at least 2 rows, not {len(train)}")
@@ -56,7 +56,8 @@ def ndb(generated: Counts, train: Counts) -> float:
     """Return the share of bins whose proportions differ at the 5 % level, from counts [K]: Richardson & Weiss 2018, section 4.
 
     Each bin has a two-sided two-proportion z-test with pooled variance. Two samples of one distribution differ in about 5 % of the
-    bins. Larger samples reveal smaller differences, so compare values only at equal sizes. A bin that is empty in both does not differ.
+    bins. The test detects smaller differences in larger samples, so compare values only at equal sizes. A bin that is empty in both
+    samples does not differ.
     """
     a, b = _checked(generated), _checked(train)
     n, m = a.sum(), b.sum()
@@ -68,7 +69,10 @@ def ndb(generated: Counts, train: Counts) -> float:
 
 
 def jensen_shannon(p: Counts, q: Counts) -> float:
-    """Return the Jensen-Shannon divergence of two histograms [K]: KL(p | m) / 2 + KL(q | m) / 2, m their mean. 0 to log 2 nats."""
+    """Return the Jensen-Shannon divergence of two histograms [K]: KL(p | m) / 2 + KL(q | m) / 2 with m their mean.
+
+    It is between 0 and log 2 nats.
+    """
     a, b = (counts / counts.sum() for counts in (_checked(p), _checked(q)))
     mean = (a + b) / 2
     return max(0.0, float(_entropy(mean) - (_entropy(a) + _entropy(b)) / 2))
@@ -82,5 +86,5 @@ def _entropy(shares: NDArray[np.float64]) -> float:
 def _checked(counts: Counts) -> NDArray[np.float64]:
     values = np.asarray(counts, dtype=np.float64)
     if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
-        raise ValueError("bins need counts that are not negative, and one that is not zero")
+        raise ValueError("the counts of bins are negative, not finite, or all zero")
     return values

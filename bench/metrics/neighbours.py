@@ -2,8 +2,8 @@
 
 Candidates come from one matrix product for each block of rows, of centred features in their own precision. The form
 |a - b|^2 = |a|^2 + |b|^2 - 2 a.b loses digits of small distances. For this reason, the functions compute distances of candidates
-again from the differences. An exact copy has distance 0, and a pair at the edge of a ball has an exact result. Compared with
-float64, float32 changes only near-ties of recall. Memory grows with the number of rows, not with its square.
+again from the differences. An exact copy has distance 0, and a pair at the edge of a neighbourhood has an exact result. Compared
+with float64, float32 changes only near-ties of recall. Memory grows with the number of rows, not with its square.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 # Part of the definition of the metrics: a change increases the version on their cards.
 K = 3  # neighbours that span a manifold: Kynkäänniemi et al. 2019, section 3
-K_BALL = 5  # neighbours in a ball of density and coverage: Naeem et al. 2020, section 3
+K_BALL = 5  # neighbours in a neighbourhood of density and coverage: Naeem et al. 2020, section 3
 
 LISTED = 24  # half of them are in a half-sample: enough for its AMONG neighbours, except for about one row in a thousand
 AMONG = 5
@@ -77,20 +77,23 @@ class Overlap:
     """Record of the overlap of two sets of features, for precision, recall, density and coverage of a set and its half-samples.
 
     precision = inside.mean(), recall = reached[0].mean() (Kynkäänniemi et al. 2019, eq. 1-3); density = balls.mean() / K_BALL,
-    coverage = (filled[0] > 0).mean() (Naeem et al. 2020, eq. 3 and 4). Of half h: inside[half], reached[1 + h], balls[half], filled[1 + h].
-    A row on the edge of a ball is within it.
+    coverage = (filled[0] > 0).mean() (Naeem et al. 2020, eq. 3 and 4). For half-sample h, the arrays are inside[half], reached[1 + h],
+    balls[half] and filled[1 + h]. A neighbourhood includes the rows on its edge.
     """
 
-    inside: Tensor  # [n] bool: the generated row is within the K-ball of some real row
-    balls: Tensor  # [n] int64: the number of real K_BALL-balls that contain the generated row
-    clipped_balls: Tensor  # [n] int64: the same for the clipped balls (`clipped_radius`)
-    reached: Tensor  # [1 + H, N] bool: the real row is within the K-ball of some generated row, of the full set and of each half
-    filled: Tensor  # [1 + H, N]: the number of generated rows in the K_BALL-ball of the real row, of the full set and of each half
+    inside: Tensor  # [n] bool: the generated row is in the K-neighbourhood of some real row
+    balls: Tensor  # [n] int64: the number of real K_BALL-neighbourhoods that contain the generated row
+    clipped_balls: Tensor  # [n] int64: the same for the clipped neighbourhoods (`clipped_radius`)
+    reached: Tensor  # [1 + H, N] bool: the real row is in the K-neighbourhood of some generated row, of the full set and of each half
+    filled: Tensor  # [1 + H, N]: the number of generated rows in the K_BALL-neighbourhood of the real row, of the full set and of each half
     closer: Tensor  # [1 + H, N]: 1 if a compared generated row is nearer than the nearest compared real row, 1/2 for a tie, else 0
 
 
 def clipped_radius(neighbours: Neighbours) -> Tensor:
-    """Return radius(K_BALL) of each row, at most the median of all rows: [N]. So outliers have no large balls (arXiv 2507.01761)."""
+    """Return radius(K_BALL) of each row, at most the median of all rows: [N].
+
+    So outliers have no large neighbourhoods (arXiv 2507.01761).
+    """
     radius = neighbours.radius(K_BALL)
     return radius.minimum(radius.quantile(0.5))
 
@@ -101,9 +104,9 @@ def overlap(
 ) -> Overlap:  # fmt: skip
     """Return the overlap of N real and n generated features, and of H half-samples [H, n] (bool) of the generated ones, in one pass.
 
-    `half_radius` [H, n]: the radius(K) of each generated row within its half, from `among`. Ignores other rows.
-    `nearest` [N], for `closer`: the distance of each compared real row to the nearest other one, NaN for other rows
-    (`bench.metrics.two_sample`). It compares as many generated rows, the first ones. Default: compare all real rows.
+    `half_radius` [H, n] is the radius(K) of each generated row within its half, from `among`. Other rows are ignored.
+    `nearest` [N], for `closer`, is the distance of each compared real row to the nearest other one, and NaN for other rows
+    (`bench.metrics.two_sample`). The function compares equally many generated rows, the first ones. By default it compares all real rows.
     """
     nearest = real.nearest if nearest is None else nearest
     center = real.features.mean(dim=0)
@@ -131,7 +134,7 @@ def overlap(
         unsure = values <= slack[row]
         for bound in (wide, narrow, clipped, single):
             unsure |= (values - bound[at][row]).abs() <= slack[row]
-        # From the original features, like the radii, so that equal distances are exactly equal.
+        # These distances come from the original features, like the radii. So equal distances are exactly equal.
         values[unsure] = _exact(real.features[at][row[unsure]], generated.features, column[unsure, None])[:, 0].square()
         squared[row, column] = values
         inside[column[values <= narrow[at][row]]] = True
@@ -147,7 +150,7 @@ def overlap(
         if len(row) * len(reach) <= squared.numel():
             hits = (squared[row, column] <= reach[:, column]).to(y.dtype)
             reached[:, at] = y.new_zeros(len(reach), len(squared)).index_add_(1, row, hits) > 0
-        else:  # wide balls around everything: whole rows are faster than lists
+        else:  # if neighbourhoods contain nearly all rows, whole rows are faster than lists
             for which, squared_radius in enumerate(reach):
                 reached[which, at] = torch.sub(squared, squared_radius, out=spare[: len(squared)]).amin(dim=1) <= 0
     return Overlap(inside=inside, balls=balls, clipped_balls=clipped_balls, reached=reached, filled=filled, closer=closer)
@@ -173,7 +176,8 @@ def _search(features: Tensor, rows: Tensor, *, listed: int, block: int | None = 
     index = torch.empty(len(rows), listed, dtype=torch.int64)
     distance = features.new_empty(len(rows), listed)
     blocks = _blocks(len(rows), len(features), features.shape[1], block)
-    room = features.new_empty(_rows(blocks), len(features))  # one buffer for all blocks: new memory for each takes as long as the product
+    # One buffer for all blocks, because new memory for each block would take as long as the product.
+    room = features.new_empty(_rows(blocks), len(features))
     for at in blocks:
         own = rows[at]
         # |a|^2 is the same for a whole row, so the order of its neighbours is known without it.
@@ -257,7 +261,7 @@ def _exact(points: Tensor, features: Tensor, rows: Tensor) -> Tensor:
 
 
 def _blocks(rows: int, columns: int, dims: int, block: int | None) -> list[slice]:
-    """Return slices of rows: few enough that a block stays in the processor's cache, and enough for a fast matrix product."""
+    """Return slices of rows. A block fits into the processor's cache, and has enough rows for a fast matrix product."""
     block = block or max(BLOCK_ELEMENTS // max(columns, 1), dims // 8, 16)
     return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
 

@@ -23,7 +23,7 @@ from bench.metrics.neighbours import Neighbours, clipped_radius, find_neighbours
 from bench.metrics.spectrum import spectra
 from bench.metrics.two_sample import Compared, compared
 
-VERSION = 4  # of the cached statistics: a test fails if a definition changes without a new version
+VERSION = 4  # version of the cached statistics. A test fails if a definition changes without a new version
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
-"""The radial power spectrum. It shows texture and the traces of up-sampling, which network features hardly show.
+"""The radial power spectrum. It measures texture and the traces of up-sampling, to which network features hardly respond.
 
-After Durall et al. 2020 (arXiv 2003.01826), section 3: the power of an image at each radial frequency. Here it is the mean over a ring.
+The spectrum follows Durall et al. 2020 (arXiv 2003.01826), section 3: the power of an image at each radial frequency. Here the power is
+the mean over a ring.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ CHUNK = 2**19  # pixels transformed at once
 def rings(height: int, width: int) -> Tensor:
     """Return the mean over each ring of frequencies, as a matrix for the half-plane of `rfft2`: [height * (width // 2 + 1), R].
 
-    Ring r - 1 contains the frequencies of about r cycles along the shorter side. The smallest r is 1. The largest r is √2 / 2 of that
-    side, at the corners of the plane. The mean brightness (r = 0) is not included. Raises ValueError for images without other frequencies.
+    Ring r - 1 contains the frequencies of about r cycles along the shorter side. The smallest r is 1. The largest r is √2 / 2 times
+    that side, at the corners of the plane. The mean brightness (r = 0) is not included. Raises ValueError for images without other
+    frequencies.
     """
     vertical, horizontal = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
     radius = torch.hypot(vertical[:, None], horizontal[None]) * min(height, width)
@@ -50,10 +52,13 @@ def spectra(images: Tensor) -> Tensor:
 
 
 def log_ratios(generated: Tensor, real: Tensor) -> Tensor:
-    """Return log(generated / real) of two mean spectra [R], in float64. It adds the power of rounding to both, so the result is finite."""
+    """Return log(generated / real) of two mean spectra [R], in float64.
+
+    The function adds the power of rounding to both, so the result is finite.
+    """
     return ((generated.double() + ROUNDING) / (real.double() + ROUNDING)).log()
 
 
 def highest(values: Tensor) -> Tensor:
-    """Return the highest third of the frequencies, rounded up."""
+    """Return the values of the highest third of the frequencies, rounded up."""
     return values[-math.ceil(len(values) / 3) :]

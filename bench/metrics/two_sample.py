@@ -24,7 +24,10 @@ class Compared:
 
 
 def compared(real: Neighbours, generated: int) -> Compared:
-    """Return all real images, or as many as generated ones: a fixed random choice. Raises ValueError for fewer than 2 generated images."""
+    """Return all real images, or a fixed random choice of them if there are fewer generated ones.
+
+    Raises ValueError for fewer than 2 generated images.
+    """
     total = len(real.features)
     if generated >= total:
         return Compared(rows=torch.arange(total), nearest=real.nearest)

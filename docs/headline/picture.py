@@ -1,7 +1,7 @@
 """Draw docs/images/headline.png: images of each kind beside their distances in distances.csv, in the order of the reference.
 
-    python docs/headline/measure.py     # stores the images
-    python docs/headline/picture.py
+python docs/headline/measure.py     # stores the images
+python docs/headline/picture.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from torchvision.utils import make_grid
 PICTURE = Path(__file__).parents[1] / "images" / "headline.png"
 COLUMNS = {TEACHER: "photo-FID\n(reference)", "distilled": "distilled FID", "classifier": "classifier-FID"}
 SHOWN = 12  # images of each kind
-OTHERS = (("reference", "real", 0.0, "test images"), ("planted", "blur", 1.0, "blur of 1 pixel"), ("reference", "untrained", 0.0, "untrained"))
+OTHERS = (
+    ("reference", "real", 0.0, "test images"),
+    ("planted", "blur", 1.0, "blur of 1 pixel"),
+    ("reference", "untrained", 0.0, "untrained"),
+)
 
 
 def main() -> None:
@@ -38,7 +42,9 @@ def main() -> None:
         for column, name in enumerate(COLUMNS):
             moved = abs(ranks[name][at] - ranks[TEACHER][at]) >= 3
             words = f"{distances[name]:,.4g}   ({ranks[name][at]})"
-            axis.text(1.18 + 0.22 * column, 0.5, words, transform=axis.transAxes, ha="right", va="center", weight="bold" if moved else "normal")
+            axis.text(
+                1.18 + 0.22 * column, 0.5, words, transform=axis.transAxes, ha="right", va="center", weight="bold" if moved else "normal"
+            )
     for column, title in enumerate(COLUMNS.values()):
         axes[0].text(1.18 + 0.22 * column, 1.25, title, transform=axes[0].transAxes, ha="right", va="bottom", fontsize=9)
     figure.savefig(PICTURE, dpi=110)

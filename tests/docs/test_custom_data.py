@@ -101,7 +101,7 @@ def test_names_of_splits_are_as_in_the_code() -> None:
     assert len(pairs) == 4
     for train, test in pairs:
         assert find_splits(Path(), [test, train]) == Splits(train=train, test=test)
-    words, _, short = PAGE.partition("are the words ")[2].partition(" where all folders")[0].partition(", alone")
+    words, _, short = PAGE.partition("are the words ")[2].partition(" if all folders")[0].partition(", alone")
     assert len(names := re.findall("[a-z]+", words.replace(" and ", " "))) == 11
     assert all(split_name(name) for name in names)
     assert len(split_names(re.findall(r"\bt[a-z]\b", short))) == 3

@@ -54,14 +54,14 @@ def test_measured_tables_are_complete() -> None:
 
 def test_thresholds_are_those_of_the_code() -> None:
     text = " ".join(PAGE.split())
-    assert f"Fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
+    assert f"fewer than **{modes.JUDGED_SHARE:.0%}**".replace("%", " %") in text
     assert f"have **{modes.COLLAPSED_SHARE}** of their real share" in text
     assert (modes.COLLAPSED_CLASSES, modes.COLLAPSED_DUPLICATES) == (0.5, 0.5), "docs/metrics.md says half for both; update the page"
     assert f"{half_samples.HALF_SAMPLES} half-samples" in text
     assert f"k = {neighbours.K}: do they look real?" in text
     assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
     assert f"{ndb.MOST_BINS} k-means cells" in text
-    assert f"a line through {fidelity.INFINITY_SIZES} sizes" in text
+    assert f"at {fidelity.INFINITY_SIZES} sample sizes" in text
     assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
 
 

@@ -33,7 +33,7 @@ SETS, SET_IMAGES, SETS_WITH_ERRORS = 30, 2_000, 6  # of the table of standard er
 NOISE_LEVELS = 16
 SCALE_HEADING, FAILURES_HEADING, PHOTO_HEADING = (
     "Reference rows",
-    "Sensitivity to planted failures",
+    "Sensitivity to known faults",
     "The extractor photo",
 )  # in docs/metrics.md
 PHOTO_IMAGES = 2_500

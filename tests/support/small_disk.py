@@ -29,7 +29,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Context manager during which the disk is full."""
+        """Context manager that fills the disk and keeps it full."""
         done = threading.Event()
         filling = threading.Thread(target=self._fill, args=(done,), daemon=True)
         self._top_up()
@@ -85,7 +85,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[SmallDisk]:
 
 @contextmanager
 def _own_mounts(words: list[str]) -> Iterator[int]:
-    """Context manager that yields the id of a process in a separate mount namespace, after a command in this namespace."""
+    """Context manager that runs a command in a new mount namespace. It yields the id of a process in that namespace."""
     hold = f"{' '.join(words)} && echo ready && exec sleep 3600"
     try:
         holder = subprocess.Popen(

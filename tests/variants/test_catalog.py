@@ -157,7 +157,7 @@ def test_builds_for_every_shape_of_data_or_says_that_it_is_of_images(name: str) 
     for spec in SHAPES:
         config = config_for(name, {"recipe.width": 8} | (on_networks(name, fitting(name, "points")[0]) if spec.kind == "points" else {}))
         if spec.kind == "points" and name in OF_IMAGES:
-            with pytest.raises(UserError, match="is for images, and this data is points"):
+            with pytest.raises(UserError, match="only on images, and this data is points"):
                 assemble(config, spec)
         else:
             assemble(config, spec)

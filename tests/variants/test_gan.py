@@ -125,8 +125,8 @@ def test_labels_are_smoothed_a_pack() -> None:
 def test_batches_make_whole_packs(size: int, pack: int, fitting: int) -> None:
     with pytest.raises(UserError) as error:
         build_gan("mlp-2d", GanRecipe(batch_size=size, pack=pack), PLANE)
-    message = f"recipe.pack: a batch of {size} does not divide into packs of {pack}; set recipe.batch_size={fitting}"
-    assert str(error.value) == message
+    assert f"recipe.pack={pack} " in str(error.value)
+    assert str(error.value).endswith(f"set recipe.batch_size={fitting}")
     check_packs(GanRecipe(batch_size=fitting, pack=pack))
 
 
@@ -134,7 +134,8 @@ def test_batches_make_whole_packs(size: int, pack: int, fitting: int) -> None:
 def test_a_batch_makes_two_packs_at_least(size: int, pack: int, most: int) -> None:
     with pytest.raises(UserError) as error:
         build_gan("mlp-2d", GanRecipe(batch_size=size, pack=pack), PLANE)
-    assert str(error.value) == f"recipe.pack={pack} is more than half of a batch of {size}: at most {most}, or a larger recipe.batch_size"
+    assert f"recipe.pack={pack} " in str(error.value)
+    assert f"at most {most}, or a larger recipe.batch_size" in str(error.value)
 
 
 def test_packing_of_a_variant_is_a_setting() -> None:

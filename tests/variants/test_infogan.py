@@ -106,5 +106,5 @@ def test_traversals_turn_one_code_at_a_time() -> None:
 
 
 def test_packs_are_refused() -> None:
-    with pytest.raises(UserError, match=r"recipe\.pack: InfoGAN's codes belong to single examples"):
+    with pytest.raises(UserError, match=r"recipe\.pack=2 .*InfoGAN.*; set recipe\.pack=1"):
         assemble(config_for("infogan", {"recipe.pack": 2}), DIGITS)

@@ -140,16 +140,16 @@ def test_spectral_norm_holds_every_matrix_of_the_discriminator_near_one() -> Non
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({"gp": 1.0, "dragan": 1.0}, "recipe.dragan: clipping and a gradient penalty exclude each other"),
-        ({"clip": 0.1, "dragan": 1.0}, "set one of recipe.dragan and recipe.clip to 0"),
+        ({"gp": 1.0, "dragan": 1.0}, "recipe.gp and recipe.dragan .*; set .* to 0"),
+        ({"clip": 0.1, "dragan": 1.0}, "recipe.dragan and recipe.clip .*; set .* to 0"),
         (
             {"loss": "hinge", "label_noise": 0.1},
-            "recipe.label_noise: the loss 'hinge' has no labels to change; those that have are minimax, ",
+            "recipe.label_noise .*'hinge'.*; choose .* minimax, ",
         ),
-        ({"loss": "wasserstein", "fake_label": 0.1}, "recipe.fake_label: the loss 'wasserstein' has no labels"),
+        ({"loss": "wasserstein", "fake_label": 0.1}, "recipe.fake_label .*'wasserstein'"),
         ({"real_label": 0.5, "fake_label": 0.5}, "recipe.fake_label=0.5 must be below recipe.real_label=0.5"),
-        ({"instance_noise_images": 5}, "recipe.instance_noise_images sets the end of instance noise"),
-        ({"penalty_every": 4}, "recipe.penalty_every sets the interval of gradient penalties, and there is none"),
+        ({"instance_noise_images": 5}, "recipe.instance_noise_images=5 .*; set recipe.instance_noise"),
+        ({"penalty_every": 4}, "recipe.penalty_every=4 .*; set it to 1, .*recipe.gp"),
     ],
 )
 def test_numbers_without_a_meaning_together_are_refused(numbers: dict[str, object], words: str) -> None:
@@ -160,14 +160,14 @@ def test_numbers_without_a_meaning_together_are_refused(numbers: dict[str, objec
 @pytest.mark.parametrize("name", ["gp", "dragan", "r1", "r2"])
 def test_a_penalty_needs_a_discriminator_without_batch_norm(name: str) -> None:
     settings = {"recipe.width": 4, f"recipe.{name}": 1.0}
-    with pytest.raises(UserError, match=f"recipe.{name}: a penalty on each sample's gradient needs a discriminator without batch norm"):
+    with pytest.raises(UserError, match=f"recipe.{name} .*batch norm.*; set recipe.norm_d=none"):
         assemble(config_for("dcgan", settings), DIGITS)
     assemble(config_for("dcgan", {**settings, "recipe.norm_d": "none", "recipe.minibatch_std": True}), DIGITS)  # ProGAN uses both
 
 
 @pytest.mark.parametrize("settings", [{"recipe.augment": "color"}, {"recipe.consistency": 1.0}])
 def test_augmentations_of_images_are_refused_for_points(settings: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=r"recipe\.(augment|consistency) is for images, and this data is points"):
+    with pytest.raises(UserError, match=r"recipe\.(augment|consistency) .*images, and this data is points"):
         assemble(config_for("gan-2d", settings), PLANE)
 
 
@@ -192,9 +192,9 @@ def test_a_policy_may_be_a_list_and_a_wrong_part_is_named() -> None:
         ({"real_label": 0.9}, "D's label of real data is 0.9: 0.9 (-log σ(·)) + 0.1 (-log(1 - σ(·)))"),
         ({"fake_label": 0.1}, "D's label of generated data is 0.1: 0.1 (-log σ(·)) + 0.9 (-log(1 - σ(·)))"),
         ({"label_noise": 0.05}, "D's r and f are exchanged in 0.05 of pairs"),
-        ({"instance_noise": 0.2}, "D sees x + N(0, 0.2²) of all data"),
-        ({"instance_noise": 0.2, "instance_noise_images": 50_000}, "N(0, 0.2²) of all data, falling to 0 over 50,000 images"),
-        ({"augment": "color,cutout"}, "D sees T(x) of all data, with T drawn from color, cutout"),
+        ({"instance_noise": 0.2}, "D gets x + N(0, 0.2²) for all data"),
+        ({"instance_noise": 0.2, "instance_noise_images": 50_000}, "N(0, 0.2²) for all data, falling to 0 over 50,000 images"),
+        ({"augment": "color,cutout"}, "D gets T(x) for all data, with T drawn from color, cutout"),
         ({"r1": 1.0, "penalty_every": 16}, "D: + 1/2 |∇D(x)|² at one update in 16, times 16"),
         ({"drift": 0.001, "r1": 2.0, "penalty_every": 4}, "D: + 2/2 |∇D(x)|² at one update in 4, times 4; D: + 0.001 r²"),
     ],

@@ -1,4 +1,4 @@
-"""The table of variants. Each entry has a name, an idea, networks and the numbers that differ from the defaults.
+"""The table of variants. Each entry has a name, an idea, networks and the hyperparameters that differ from the defaults.
 
 To add a variant of existing parts, add an entry to one of these files. Its registration gives it a name on the command line,
 contract tests and a row in the report.

@@ -1,4 +1,4 @@
-"""Variants that differ in the networks: architectures, each with its publication's recipe as far as a note does not change it."""
+"""Variants that differ in the networks. Each uses the recipe of its publication, with the changes in its note."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ register_gan(
     paper="arXiv 1802.05957",
     networks="resnet",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", k=5, z_dim=128, betas=(0.0, 0.9)),
-    note="the learning rate is constant (publication: falls to 0); G doubles 7 pixels to 28, or 4 to 32 as published; D is the published one for 32 pixels at any size",
+    note="the learning rate is constant (publication: falls to 0); G doubles 7 pixels to 28, or 4 to 32 as published; D is the published one for 32 pixels, whatever the size of the images",
 )
 register_gan(
     "r3gan",
@@ -46,7 +46,7 @@ register_gan(
         betas=(0.0, 0.99), grow=0.5, ema_half_life_images=11_000,
     ),
     note="32 channels at the full size, doubled at each halving (publication: 512 at all these sizes); growth over half of any budget; one state of Adam "
-    "for all sizes; the first layer has the same gain as the others (publication's code: a quarter); EMA is the published .999 for each batch of 16",
+    "for all sizes; the first layer has the same gain as the others (publication's code: a quarter); the decay of EMA is .999 for each batch of 16, as published",
 )  # fmt: skip
 register_gan(
     "stylegan-small",

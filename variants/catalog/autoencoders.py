@@ -17,8 +17,8 @@ VARIANTS.register(
         objective=EbganObjective,
         build=build_autoencoder_gan,
         family="Autoencoder discriminators",
-        note="the energy is the Euclidean norm (eq. 5); margin 10, weight .1 and Adam 1e-3 as published for MNIST and fully connected networks; dcgan's networks, "
-        "whose generator and discriminator are the decoder and the encoder of D; betas and the width of the code are this project's defaults",
+        note="the energy is the Euclidean norm (eq. 5); margin 10, weight .1 and Adam 1e-3 as published for MNIST and fully connected networks; "
+        "in D, the decoder is dcgan's generator, and the encoder is dcgan's discriminator; betas and the width of the code are this project's defaults",
     ),
 )
 VARIANTS.register(
@@ -32,8 +32,8 @@ VARIANTS.register(
         objective=BeganObjective,
         build=build_autoencoder_gan,
         family="Autoencoder discriminators",
-        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the rate does not decay, no skip connections, and images are clipped to [-1, 1]; "
-        "k_t depends on D's generated images (publication: on those of G); after 20,000 images it generates no clothes yet: in a short run set networks=dcgan, "
+        note="γ .5, λ .001, Adam 1e-4, batches of 16 and z of 64 as published; the learning rate does not decay, the networks have no skip connections, and images are clipped to [-1, 1]; "
+        "k_t depends on the generated images of D's update (publication: of G's update); after 20,000 images, began does not yet generate clothes: in a short run, set networks=dcgan, "
         "recipe.batch_size=32, recipe.lr_g=1e-3, recipe.lr_d=1e-3 and recipe.lambda_k=0.02",
     ),
 )

@@ -19,7 +19,7 @@ VARIANTS.register(
         build=build_vae,
         family="Baselines that are not GANs",
         note="fully connected as published, but deeper and with batch norm in the decoder; batches of 100 as published; Adam 1e-3 (publication: Adagrad); z of 20; "
-        "grey values are probabilities",
+        "the likelihood treats grey values as probabilities",
     ),
 )
 VARIANTS.register(
@@ -34,6 +34,6 @@ VARIANTS.register(
         build=build_ddpm,
         family="Baselines that are not GANs",
         note="a U-Net of two resolutions on squares of 2 x 2 pixels, without dropout; 20 steps of DDIM (arXiv 2010.02502, eq. 12) instead of 1,000; "
-        "EMA as published (.9999 for each batch), with a warm-up; gradients are not clipped; narrow networks in a short run learn faster with recipe.lr_g=2e-3 and recipe.batch_size=32",
+        "EMA as published (.9999 for each batch), with a warm-up; no clipping of gradients; in a short run, narrow networks learn faster with recipe.lr_g=2e-3 and recipe.batch_size=32",
     ),
 )

@@ -22,7 +22,7 @@ register_gan(
     paper="arXiv 1406.2661",
     networks="mlp",
     recipe=GanRecipe(loss="non-saturating", init="dcgan"),
-    note="the networks and numbers of vanilla; only G's loss differs",
+    note="the networks and hyperparameters of vanilla; only G's loss differs",
 )
 register_gan(
     "label-smoothed",

@@ -9,7 +9,7 @@ from bench.core.config import VARIANTS
 from bench.core.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
 
-NUMBERS = "dcgan's networks and numbers, in batches of 64"
+NUMBERS = "dcgan's networks and hyperparameters, in batches of 64"
 SAME = f"{NUMBERS}; only the loss differs"
 
 
@@ -27,5 +27,5 @@ def register_gan(
 
 
 def of_family(family: str) -> Callable[..., Variant]:
-    """Return `register_gan` for entries of one family, the heading that lists put them under."""
+    """Return `register_gan` for entries of one family. Lists use the family as a heading."""
     return partial(register_gan, family=family)

@@ -18,7 +18,7 @@ register_gan(
     build=build_conditional,
     needs_labels=True,
     aliases=("conditional-gan",),
-    note="dcgan's networks and numbers (publication: maxout MLPs); the label joins D's features before its last layer, through another layer of 1 x 1",
+    note="dcgan's networks and hyperparameters (publication: maxout MLPs); a 1 x 1 convolution combines the label with D's features before the last layer",
 )
 register_gan(
     "acgan",
@@ -29,7 +29,7 @@ register_gan(
     objective=AuxiliaryObjective,
     build=build_auxiliary,
     needs_labels=True,
-    note="dcgan's networks and numbers, without the published dropout and noise in D",
+    note="dcgan's networks and hyperparameters, without the published dropout and noise in D",
 )
 register_gan(
     "projection-gan",
@@ -39,16 +39,16 @@ register_gan(
     recipe=GanRecipe(loss="hinge", norm_d="spectral", betas=(0.0, 0.9)),
     build=build_projection,
     needs_labels=True,
-    note="dcgan's networks; the class joins z (publication: conditional batch norm in G); k=1 instead of 5",
+    note="dcgan's networks; the class is an input beside z (publication: conditional batch norm in G); k=1 (publication: 5)",
 )
 register_gan(
     "infogan",
-    idea="latent codes that D predicts: one of ten, and two continuous",
+    idea="latent codes that D predicts: one of ten categories, and two continuous codes",
     paper="arXiv 1606.03657",
     networks="dcgan",
     recipe=InfoRecipe(z_dim=62, z_distribution="uniform", lr_g=1e-3, lr_d=2e-4, batch_size=128),
     objective=InfoObjective,
     build=build_infogan,
-    note="codes, z and learning rates as in the authors' code for MNIST; λ .1 of the continuous codes is this project's default (publication: smaller; its code: 1); "
+    note="codes, z and learning rates as in the authors' code for MNIST; λ .1 of the continuous codes is this project's default (publication: a smaller value; its code: 1); "
     "dcgan's networks, and Q has no separate layer",
 )

@@ -1,4 +1,4 @@
-"""Variants that differ in the loss. Networks and numbers are those of dcgan, unless a note gives others."""
+"""Variants that differ in the loss. Networks and hyperparameters are those of dcgan, in batches of 64, unless an entry sets others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ register_gan(
 )
 register_gan(
     "rsgan",
-    idea="relativistic: D predicts which of two samples is more real",
+    idea="relativistic: D predicts which of two samples, real and generated, is more realistic",
     paper="arXiv 1807.00734",
     networks="dcgan",
     recipe=GanRecipe(loss="relativistic"),
@@ -34,7 +34,7 @@ register_gan(
 )
 register_gan(
     "rasgan",
-    idea="relativistic average: D compares with the mean of the other side",
+    idea="relativistic average: D compares each sample with the mean of the other side",
     paper="arXiv 1807.00734",
     networks="dcgan",
     recipe=GanRecipe(loss="relativistic-average"),
@@ -50,15 +50,15 @@ for _divergence, _words in {
         paper="arXiv 1606.00709",
         networks="dcgan",
         recipe=GanRecipe(loss=f"f-{_divergence}"),
-        note=f"{SAME}; G maximises the activation of its logits (section 3.2)",
+        note=f"{SAME}; G maximises the activation of D's logits on generated images (section 3.2)",
     )
 register_gan(
     "label-smoothed-two-sided",
-    idea="label-smoothed, also with label 0.1 for generated images",
+    idea="label-smoothed, and label 0.1 for generated images",
     paper="arXiv 1606.03498",
     networks="mlp-small",
     recipe=GanRecipe(real_label=0.9, fake_label=0.1, z_dim=64, lr_g=1e-4, lr_d=1e-4, init="kaiming"),
-    note="the publication advises against it: generated images far from the data then have less incentive to move towards it",
+    note="the publication advises against a label for generated images: those far from the data then have less incentive to move towards it",
 )
 register_gan(
     "label-noise",
@@ -66,5 +66,5 @@ register_gan(
     paper="Chintala et al. 2016, How to train a GAN (a talk)",
     networks="dcgan",
     recipe=GanRecipe(label_noise=0.05),
-    note=f"a practical trick, published without numbers; {NUMBERS}",
+    note=f"a practical trick, published without hyperparameters; {NUMBERS}",
 )

@@ -11,7 +11,7 @@ IN_TURN = "D and G are updated in turn on fresh latents (publication's code: bot
 PACKED_2D = f"batches of 100 packs, as published; {IN_TURN}"
 register_gan(
     "gan-2d",
-    idea="PacGAN's own GAN for points, not packed",
+    idea="the GAN for points of the PacGAN publication, not packed",
     paper="arXiv 1712.04086",
     networks="mlp-2d",
     recipe=GanRecipe(batch_size=100, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
@@ -41,7 +41,7 @@ register_gan(
     recipe=GanRecipe(pack=4, batch_size=400, z_dim=2, lr_g=1e-4, lr_d=1e-4, betas=(0.8, 0.999), init="normal"),
     note=PACKED_2D,
 )
-PACKED_DCGAN = "dcgan's networks and numbers, in batches of 60 packs; the published recipe: suite pacgan"
+PACKED_DCGAN = "dcgan's networks and hyperparameters, in batches of 60 packs; the suite pacgan has the published recipe"
 register_gan(
     "pacdcgan2",
     idea="dcgan whose D judges 2 images together",

@@ -58,11 +58,11 @@ register_gan(
 )
 register_gan(
     "lecam-gan",
-    idea="hinge loss, D's logits of each side pulled towards the running mean of the other",
+    idea="hinge loss, and a penalty that pulls D's logits of each side towards the running mean of the other",
     paper="arXiv 2104.03310",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", lecam=0.1),
-    note="designed for small data sets; the weight is this project's default; dcgan's networks and numbers; squares as in the publication (its code: only "
+    note="designed for small data sets; the weight is this project's default; dcgan's networks and hyperparameters; squares as in the publication (its code: only "
     "the positive parts, max(0, r - m(f))² + max(0, m(r) - f)²)",
 )
 register_gan(
@@ -71,7 +71,7 @@ register_gan(
     paper="arXiv 1910.12027",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", norm_d="spectral", consistency=10.0, betas=(0.0, 0.9)),
-    note="weight 10 as published, at D's logits; shifts of up to an eighth of the side, 4 of 32 pixels as published; dcgan's networks, k=1",
+    note="weight 10 as published, on D's logits; shifts of up to an eighth of the side, 4 of 32 pixels as published; dcgan's networks, k=1",
 )
 register_gan(
     "diffaugment-gan",
@@ -79,7 +79,7 @@ register_gan(
     paper="arXiv 2006.10738",
     networks="dcgan",
     recipe=GanRecipe(loss="hinge", augment="color,translation,cutout"),
-    note="designed for small data sets; dcgan's networks and numbers",
+    note="designed for small data sets; dcgan's networks and hyperparameters",
 )
 register_gan(
     "instance-noise",
@@ -87,23 +87,23 @@ register_gan(
     paper="arXiv 1610.04490",
     networks="dcgan",
     recipe=GanRecipe(instance_noise=0.2, instance_noise_images=1_000_000),
-    note=f"the publication gives no numbers for images; {NUMBERS}",
+    note=f"the publication gives no hyperparameters for images; {NUMBERS}",
 )
 register_gan(
     "minibatch-std",
-    idea="dcgan whose D gets the standard deviation of its batch",
+    idea="dcgan whose D also gets the standard deviation of its batch",
     paper="arXiv 1710.10196",
     networks="dcgan",
     recipe=GanRecipe(minibatch_std=True),
-    note=f"only ProGAN's statistic of the whole batch; {NUMBERS}, and another layer in D: a convolution of 1 x 1 that joins the statistic to the features",
+    note=f"only ProGAN's statistic of the whole batch; {NUMBERS}, and another layer in D: a 1 x 1 convolution that combines the statistic with the features",
 )
 register_gan(
     "unrolled-gan",
-    idea="dcgan whose G trains against D after five further steps",
+    idea="dcgan whose G trains against D with its weights after five more steps",
     paper="arXiv 1611.02163",
     networks="dcgan",
     recipe=UnrolledRecipe(unroll=5, norm_d="none", lr_g=1e-3, lr_d=1e-4),
     objective=UnrolledObjective,
-    note="G minimises what D maximises after D's unrolled steps, as published; five steps and the learning rates as in the authors' code for points; "
-    "unrolled steps of plain gradient descent at .01 (publication's code: Adam); dcgan's networks without batch norm in D",
+    note="G minimises the objective that D maximises after its unrolled steps, as published; five steps and the learning rates as in the authors' code for points; "
+    "the unrolled steps are plain gradient descent at .01 (publication's code: Adam); dcgan's networks without batch norm in D",
 )

@@ -1,6 +1,6 @@
-"""The columns of tables: a card with the meaning, direction, unit and source of each metric. Plain data, without torch.
+"""The columns of tables: a card with the meaning, direction, unit and source of each metric. This package does not import torch.
 
-A card defines a column, and is the only source of these facts: MLflow keys, `evaluate`, tables, axes and the glossary read them here.
+A card defines a column, and is the only source of these facts. MLflow keys, `evaluate`, tables, axes and the glossary use it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADLINES = (
     FID_DISTILLED,
     FID_CLASSIFIER,
     PIXELS,
-)  # the metric that ranks runs: the first of these that their data has
+)  # the headline metric of data is the first of these that the data has
 
 
 def card(key: str) -> Card:
@@ -56,12 +56,12 @@ def card(key: str) -> Card:
 
 
 def headline_among(keys: Container[str]) -> str | None:
-    """Return the metric that ranks runs with these metrics, or None."""
+    """Return the headline metric of runs with these metrics, or None."""
     return next((key for key in HEADLINES if key in keys), None)
 
 
 def headline_value(values: Mapping[str, float]) -> float:
-    """Return the value of the metric that ranks runs, or NaN."""
+    """Return the value of the headline metric, or NaN."""
     key = headline_among(values)
     return values[key] if key else math.nan
 
@@ -105,9 +105,9 @@ def register_card(new: Card) -> Card:
 def check_card(new: Card) -> None:
     """Raise a UserError unless a card has a valid key, direction, scale and margin, and plain texts of limited length."""
     if not KEY.fullmatch(new.key) or len(new.key) > LONGEST["key"]:
-        raise UserError(f"a metric's key is group/name in small letters, digits and _, not {one_line(repr(new.key), most=80)}")
+        raise UserError(f"invalid key {one_line(repr(new.key), most=80)} of a metric: a key is group/name in small letters, digits and _")
     if new.key.endswith(SE):
-        raise UserError(f"the metric {new.key!r}: keys that end in {SE} are those of standard errors: choose another key")
+        raise UserError(f"the key of the metric {new.key!r} ends in {SE}, as those of standard errors do: choose another key")
     needs: object = new.needs  # a user's catalogue may pass anything
     strange = next((need for need in needs if need not in NEEDS), None) if isinstance(needs, tuple) else needs
     if strange is not None:

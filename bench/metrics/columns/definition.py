@@ -11,7 +11,7 @@ RATIO_MARGIN = 1.1
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "distilled", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked", "cas",
-)  # fmt: skip  # words for `needs`. `bench.evaluation.evaluator.capabilities` lists those of a dataset. "asked" means labels of samples
+)  # fmt: skip  # words for `needs`. `bench.evaluation.evaluator.capabilities` lists those of a dataset. "asked": each sample has a requested label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Card:
     needs: tuple[str, ...] = ()  # of `NEEDS`; empty: images
     version: int = 1
     scale: Scale = "ratio"  # "difference" for fractions, counts, scores and estimates that may be 0 or negative
-    margin: float | None = None  # the largest ratio, or difference, that still counts as the same. None means a ratio of 1.1
+    margin: float | None = None  # the largest ratio, or difference, of values that count as equal. None means a ratio of 1.1
     recorded: bool = False  # read from a run, not registered in this process
 
     @property

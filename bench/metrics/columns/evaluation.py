@@ -1,11 +1,11 @@
-"""Cards of the other metrics of an evaluation: diversity, modes, memorisation, in the order of tables."""
+"""Cards of the metrics of diversity, modes and memorisation, in the order of tables."""
 
 from __future__ import annotations
 
 from bench.metrics.columns.definition import Card
 
-MIXTURE_JS = "modes/js_mixture"  # if the data is a known mixture
-REVERSE_KL = "modes/reverse_kl"  # if the data has other known modes
+MIXTURE_JS = "modes/js_mixture"  # the headline metric if the data is a known mixture
+REVERSE_KL = "modes/reverse_kl"  # the headline metric if the data has other known modes
 
 DIVERSITY = (
     Card(
@@ -14,7 +14,7 @@ DIVERSITY = (
         direction="none",
         unit="of real",
         citation="Mean distance of random pairs, as collapse detectors use it",
-        meaning="Mean pixel distance between random pairs of generated images, as a fraction of the same among real test images. Near 1 is right; near 0 is collapse.",
+        meaning="Mean pixel distance of random pairs of generated images, as a fraction of that of real test images. 1 is ideal. Near 0 means collapse.",
         version=2,
     ),
     Card(
@@ -23,7 +23,7 @@ DIVERSITY = (
         direction="none",
         needs=("22px",),
         citation="Wang et al. 2003; as a measure of diversity: Odena et al. 2017, arXiv 1610.09585",
-        meaning="Mean structural similarity, at two scales, of random pairs of generated images: 1 where all are the same. Right is the value of real images; more is collapse or blur, less is noise.",
+        meaning="Mean structural similarity, at two scales, of random pairs of generated images. It is 1 if all images are equal. The value of real images is ideal. A higher value means collapse or blur, a lower one means noise.",
     ),
     Card(
         key="diversity/vendi_score",
@@ -32,7 +32,7 @@ DIVERSITY = (
         needs=("features",),
         unit="images",
         citation="Friedman and Dieng 2022, arXiv 2210.02410",
-        meaning="The effective number of different images: exponential of the entropy of the eigenvalues of the cosine kernel of features. 1 where all images look the same; noise may exceed real images.",
+        meaning="The effective number of different images: the exponential of the entropy of the eigenvalues of the cosine kernel of features. It is 1 if all images look the same. With noise, it may exceed the value of real images.",
     ),
     Card(
         key="diversity/class_vendi",
@@ -41,8 +41,8 @@ DIVERSITY = (
         needs=("classifier", "labels", "pixels"),
         unit="of real",
         citation="After Stein et al. 2023, arXiv 2306.04675 (dgm-eval)",
-        meaning="Variety within classes: the Vendi score of the generated images of a class, in pixel features, as a share of that of real test images, at most 1; mean over classes. "
-        "The classifier predicts the class of each image. 1 is right; a class with only one kind of image, or with none, lowers it.",
+        meaning="Variety within classes: the Vendi score of the generated images of a class, in pixel features, as a share of that of real test images, at most 1. The value is the mean over classes. "
+        "The classifier predicts the class of each image. 1 is ideal. A class with images of only one mode, or without images, lowers it.",
     ),
     Card(
         key="diversity/class_vendi_least",
@@ -71,7 +71,7 @@ DIVERSITY = (
         needs=("features", "latents"),
         citation="After Karras et al. 2019, arXiv 1812.04948, section 4.1: here over whole paths",
         meaning="Length in feature space of the path of images between two random latents, in 16 steps along the sphere, as a fraction of the mean distance of two real images. "
-        "Well over 1 where images jump or wander on the way; near 0 where the generator ignores its latent.",
+        "It is well above 1 if images jump along the path, and near 0 if the generator ignores its latent.",
     ),
 )
 MODES = (
@@ -82,8 +82,8 @@ MODES = (
         unit="nats",
         needs=("mixture",),
         citation="Defined here",
-        meaning="Jensen-Shannon divergence of the shares of points near each centre, and near none, from those of the data. Missed modes, unequal shares, points off all modes "
-        "and points too close to the centres all raise it, so it ranks where the three published numbers may disagree. 0 to 0.693; a finite sample of real data is just above 0.",
+        meaning="Jensen-Shannon divergence between the shares of points (near each centre, and near none) and those of the data. Missed modes, unequal shares, points far from all modes "
+        "and points too close to the centres all raise it. So it ranks variants for which the three published metrics disagree. It is between 0 and 0.693. A finite sample of real data is just above 0.",
     ),
     Card(
         key="modes/found",
@@ -93,7 +93,7 @@ MODES = (
         unit="modes",
         needs=("modes",),
         citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761; Lin et al. 2018 (PacGAN), arXiv 1712.04086",
-        meaning="Known modes of the data that at least one sample falls in. Points: within 3 standard deviations of a centre. Stacked images: the three classes that the classifier sees.",
+        meaning="Number of known modes of the data with at least one sample. A point is in a mode within 3 standard deviations of its centre. The mode of a stacked image consists of the three classes that the classifier predicts.",
     ),
     Card(
         key=REVERSE_KL,
@@ -102,7 +102,7 @@ MODES = (
         unit="nats",
         needs=("modes",),
         citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761; Lin et al. 2018 (PacGAN), arXiv 1712.04086",
-        meaning="Kullback-Leibler divergence of the generated shares of the modes from the real ones. Points count for their nearest centre. A finite sample of real data is above 0 too.",
+        meaning="Kullback-Leibler divergence of the generated shares of the modes from the real ones. A point counts for its nearest centre. A finite sample of real data is above 0, too.",
     ),
     Card(
         key="modes/high_quality",
@@ -112,7 +112,7 @@ MODES = (
         unit="fraction",
         needs=("mixture",),
         citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761; Lin et al. 2018 (PacGAN), arXiv 1712.04086",
-        meaning="Share of points within 3 standard deviations of a centre. The data itself scores 0.989: more than that means that samples are too close to the centres, a collapse inside the modes.",
+        meaning="Share of points within 3 standard deviations of a centre. The data itself has 0.989. A higher value means that samples are too close to the centres: the modes are too narrow.",
     ),
     Card(
         key="modes/classes_covered",
@@ -122,7 +122,7 @@ MODES = (
         unit="classes",
         needs=("classifier", "labels"),
         citation="Defined here",
-        meaning="Classes whose share among generated images, as the classifier sees them, is at least a tenth of their share among real ones. Where it confuses classes it sees some that are not made.",
+        meaning="Number of classes that the classifier predicts for generated images at least a tenth as often as they occur in the data. If the classifier confuses classes, it also predicts classes that are not generated.",
     ),
     Card(
         key="modes/class_kl",
@@ -131,7 +131,7 @@ MODES = (
         unit="nats",
         needs=("classifier", "labels"),
         citation="Srivastava et al. 2017 (VEEGAN), arXiv 1705.07761",
-        meaning="Kullback-Leibler divergence of the generated class shares from the real ones, both as the classifier predicts them.",
+        meaning="Kullback-Leibler divergence of the generated class shares from the real ones. The classifier predicts the classes of both.",
     ),
     Card(
         key="modes/class_accuracy",
@@ -141,7 +141,7 @@ MODES = (
         unit="fraction",
         needs=("classifier", "labels", "asked"),
         citation="Odena et al. 2017 (AC-GAN), arXiv 1610.09585",
-        meaning="Of a conditional model: share of generated images that the classifier assigns to the class they were generated for. The classifier makes errors on real test images, too.",
+        meaning="Share of generated images of a conditional model that the classifier assigns to their requested class. The classifier makes errors on real test images, too.",
     ),
     Card(
         key="modes/ndb",
@@ -151,7 +151,7 @@ MODES = (
         unit="fraction",
         needs=("pixels", "training"),
         citation="Richardson and Weiss 2018, arXiv 1805.12462",
-        meaning="Share of the bins (k-means cells of the training images' principal components) that generated images fill significantly differently (5 % level). Real images give about 0.05.",
+        meaning="Share of bins (k-means cells of the training images' principal components) whose share of generated images differs significantly (5 % level). Real images have about 0.05.",
     ),
     Card(
         key="modes/js_bins",
@@ -160,7 +160,7 @@ MODES = (
         unit="nats",
         needs=("pixels", "training"),
         citation="Richardson and Weiss 2018, arXiv 1805.12462",
-        meaning="Jensen-Shannon divergence between generated and training shares of the same bins.",
+        meaning="Jensen-Shannon divergence between the shares of generated and of training images in the same bins.",
     ),
     Card(
         key="modes/collapse",
@@ -169,8 +169,8 @@ MODES = (
         scale="difference",
         needs=("classifier", "labels", "neighbours"),
         citation="Defined here",
-        meaning="1 where at most half of the classes have 0.4 of their real share (in whole images, at least one) among the images that lie in the real manifold, or where at least half of those are duplicates; "
-        "not judged where under 5 % of all images, or under three a class, lie there.",
+        meaning="1 if, among the images in the real manifold, at most half of the classes have 0.4 of their real share (in whole images, at least one), or at least half of the images are duplicates. Otherwise 0. "
+        "It is not judged if fewer than 5 % of all images, or fewer than three for each class, are in the real manifold.",
         version=3,
     ),
 )
@@ -183,8 +183,8 @@ MEMORISATION = (
         unit="fraction",
         needs=("features", "training"),
         citation="Alaa et al. 2022, arXiv 2102.08921",
-        meaning="Share of generated images that are further from their nearest training image than that is from its own nearest other one, in features. 0 is copying; real unseen images give a half to two thirds; "
-        "images unlike any real one give 1. Noise too faint to see hides a copy.",
+        meaning="Share of generated images that are further from their nearest training image than this training image is from its nearest other one, in features. 0 means copying. Unseen real images have a half to two thirds. "
+        "Images that differ from all real ones have 1. The metric misses copies with invisible noise.",
     ),
     Card(
         key="memorisation/ct_score",
@@ -193,6 +193,6 @@ MEMORISATION = (
         scale="difference",
         needs=("features", "pixels", "training"),
         citation="Meehan et al. 2020, arXiv 2004.05675",
-        meaning="Whether generated images are nearer to training images than real test images are, as a z-score within the bins and averaged over them. About 0 is right; far below 0 is copying; far above 0 is images unlike the data.",
+        meaning="Z-score of the distances of generated images to their nearest training images, compared with those of real test images. It is a mean over the bins. About 0 is ideal. Far below 0 means copying, far above 0 images that differ from the data.",
     ),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bench.metrics.columns.definition import Card
 
-FID_CLASSIFIER = "quality/fid_classifier"  # if the data has a classifier and no known modes
-FID_DISTILLED = "quality/fid_distilled"  # if the data has a distilled network and no known modes
-PIXELS = "quality/frechet_pixels"  # if no other headline metric applies
+FID_CLASSIFIER = "quality/fid_classifier"  # the headline metric if the data has a classifier, no distilled network and no known modes
+FID_DISTILLED = "quality/fid_distilled"  # the headline metric if the data has a distilled network and no known modes
+PIXELS = "quality/frechet_pixels"  # the headline metric if no other one applies
 SPECTRUM = "quality/spectrum"
 
 QUALITY = (
@@ -17,7 +17,7 @@ QUALITY = (
         needs=("classifier",),
         citation="Heusel et al. 2017, arXiv 1706.08500",
         meaning="Fréchet distance between Gaussians fitted to the classifier features of generated and of real test images. "
-        "Not the published FID, which uses Inception features: compare it only with numbers of this extractor.",
+        "It is not the published FID, which uses Inception features. Compare it only with values of this extractor.",
     ),
     Card(
         key="quality/fid_infinity_classifier",
@@ -26,8 +26,8 @@ QUALITY = (
         scale="difference",
         needs=("classifier",),
         citation="Chong and Forsyth 2020, arXiv 1911.07023",
-        meaning="The classifier-FID extrapolated to infinitely many generated images: a line through FIDs of smaller samples, at 1/N = 0. "
-        "It removes the bias that a finite sample adds, and may come out slightly negative for perfect images.",
+        meaning="The classifier-FID extrapolated to infinitely many generated images: the intercept (1/N = 0) of a line fitted to the FIDs of smaller samples. "
+        "It excludes the bias of a finite sample, and may be slightly negative for perfect images.",
     ),
     Card(
         key="quality/intra_fid_classifier",
@@ -35,7 +35,7 @@ QUALITY = (
         direction="lower",
         needs=("classifier", "labels", "asked"),
         citation="Miyato and Koyama 2018, arXiv 1802.05637",
-        meaning="Of a conditional model: the classifier-FID between generated and real test images of the same class, averaged over the classes. Fewer images a class bias it upwards.",
+        meaning="Classifier-FID of a conditional model between generated and real test images of the same class, averaged over the classes. It has a positive bias, which is larger with fewer images of a class.",
     ),
     Card(
         key="quality/kid_classifier",
@@ -44,7 +44,8 @@ QUALITY = (
         scale="difference",
         needs=("classifier",),
         citation="Bińkowski et al. 2018, arXiv 1801.01401",
-        meaning="Unbiased squared maximum mean discrepancy, cubic polynomial kernel, on classifier features; mean over 100 random subsets of 1,000 images (250, or all, where there are fewer).",
+        meaning="Unbiased squared maximum mean discrepancy of classifier features, with a cubic polynomial kernel. "
+        "Mean over 100 random subsets of 1,000 images, of 250 if there are fewer than 1,000, or of all if there are fewer than 250.",
         version=2,
     ),
     Card(
@@ -53,7 +54,7 @@ QUALITY = (
         direction="higher",
         needs=("classifier", "labels"),
         citation="Salimans et al. 2016, arXiv 1606.03498",
-        meaning="The Inception score computed with the data's own classifier: confident predictions, evenly spread; mean over ten parts. At most the number of classes.",
+        meaning="The Inception score, computed with the classifier of the data. It is high if predictions are confident and evenly spread over the classes. Mean over ten parts, at most the number of classes.",
         version=2,
     ),
     Card(
@@ -64,7 +65,7 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Kynkäänniemi et al. 2019, arXiv 1904.06991",
-        meaning="Share of generated images that lie in the real manifold (k = 3 nearest neighbours in classifier features): fidelity.",
+        meaning="Share of generated images in the real manifold (k = 3 nearest neighbours in classifier features). It measures fidelity.",
     ),
     Card(
         key="quality/recall_classifier",
@@ -74,7 +75,7 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Kynkäänniemi et al. 2019, arXiv 1904.06991",
-        meaning="Share of real images that lie in the generated manifold (k = 3): coverage.",
+        meaning="Share of real images in the generated manifold (k = 3). It measures coverage.",
     ),
     Card(
         key="quality/density_classifier",
@@ -82,7 +83,8 @@ QUALITY = (
         direction="higher",
         needs=("classifier", "neighbours"),
         citation="Naeem et al. 2020, arXiv 2002.09797",
-        meaning="How many real neighbourhoods (k = 5, classifier features) hold a generated image, on average, divided by 5. About 1 for real images; more where samples crowd where real ones are dense.",
+        meaning="Average number of real neighbourhoods (k = 5, classifier features) that contain a generated image, divided by 5. "
+        "It is about 1 for real images. It is above 1 if generated images concentrate in dense regions of the real images.",
     ),
     Card(
         key="quality/coverage_classifier",
@@ -92,7 +94,7 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Naeem et al. 2020, arXiv 2002.09797",
-        meaning="Share of real images whose neighbourhood (k = 5, classifier features) holds a generated image. Unlike recall it is not raised by outliers.",
+        meaning="Share of real images whose neighbourhood (k = 5, classifier features) contains a generated image. Outliers among generated images do not raise it, but they raise recall.",
     ),
     Card(
         key="quality/clipped_density_classifier",
@@ -102,8 +104,8 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Salvy et al. 2025, arXiv 2507.01761",
-        meaning="Density (k = 5, classifier features) in which no image counts more than once and no real neighbourhood is larger than the median one, as a fraction of the value of real images, at most 1. "
-        "With a share of bad images it is 1 minus that share; outliers among real images do not raise it.",
+        meaning="Density (k = 5, classifier features) in which each image counts at most once, and no real neighbourhood is larger than the median one. "
+        "The value is a fraction of that of real images, and at most 1. If a share of the images is bad, it is 1 minus that share. Outliers among real images do not raise it.",
     ),
     Card(
         key="quality/clipped_coverage_classifier",
@@ -113,8 +115,8 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Salvy et al. 2025, arXiv 2507.01761",
-        meaning="How far real neighbourhoods (k = 5, classifier features) are filled with k generated images, given as the share of perfect images that fills them as far. "
-        "With a share of bad images it is 1 minus that share; too few images of any kind lower it, even if each kind occurs.",
+        meaning="Coverage (k = 5, classifier features) in which a real neighbourhood counts fully only if it contains k generated images. The value is the share of perfect images that gives the same result. "
+        "If a share of the images is bad, it is 1 minus that share. Too few images of one mode lower it, even if all modes occur.",
     ),
     Card(
         key="quality/nn_accuracy_classifier",
@@ -124,8 +126,8 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Lopez-Paz and Oquab 2017, arXiv 1610.06545; Xu et al. 2018, arXiv 1806.07755",
-        meaning="Two-sample test: share of images, generated and real in equal numbers, whose nearest other image (classifier features) is of the same side. "
-        "0.5 is right: the sides cannot be told apart. 1: they have nothing in common. Below 0.5: copies of the test images.",
+        meaning="Two-sample test on equally many generated and real images: share of images whose nearest other image (classifier features) is of the same side. "
+        "0.5 is ideal: the nearest neighbour does not predict the side. 1 means that it always does. A value below 0.5 means copies of the test images.",
     ),
     Card(
         key="quality/nn_accuracy_generated_classifier",
@@ -135,7 +137,8 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Lopez-Paz and Oquab 2017, arXiv 1610.06545; Xu et al. 2018, arXiv 1806.07755",
-        meaning="The same of the generated images alone. High on this side and not on the other: generated images crowd together among real ones, which is too little variety within modes. High on both sides: they are unlike real images, or kinds are missing.",
+        meaning="The same for the generated images alone. If it is high only on this side, generated images are too similar to each other: there is too little variety within modes. "
+        "If it is high on both sides, generated images differ from real images, or modes are missing.",
     ),
     Card(
         key="quality/nn_accuracy_real_classifier",
@@ -145,7 +148,7 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "neighbours"),
         citation="Lopez-Paz and Oquab 2017, arXiv 1610.06545; Xu et al. 2018, arXiv 1806.07755",
-        meaning="The same of the real images alone. High: no generated image is near them. Below 0.5: more generated than real images are near them.",
+        meaning="The same for the real images alone. If it is high, few real images have a generated image near them. If it is below 0.5, more generated than real images are near them.",
     ),
     Card(
         key=FID_DISTILLED,
@@ -153,7 +156,7 @@ QUALITY = (
         direction="lower",
         needs=("distilled",),
         citation="Heusel et al. 2017, arXiv 1706.08500, on features of a network distilled (Hinton et al. 2015, arXiv 1503.02531) from EfficientNet-Lite0",
-        meaning="Fréchet distance on the features of a small network that imitates an ImageNet network on images of this dataset. It knows no classes, and orders "
+        meaning="Fréchet distance on the features of a small network that imitates an ImageNet network on images of this dataset. It uses no classes. It orders "
         "generators about as the ImageNet network does (docs/headline). Not the published FID: compare it only with numbers of this extractor.",
     ),
     Card(
@@ -162,23 +165,23 @@ QUALITY = (
         direction="lower",
         needs=("pixels",),
         citation="Heusel et al. 2017, arXiv 1706.08500, on principal components of pixels",
-        meaning="Fréchet distance on the first 64 principal components of the real training pixels. It knows nothing of classes, so it cannot be fooled as a classifier can: "
-        "where the two order variants differently, look at the samples.",
+        meaning="Fréchet distance on the first 64 principal components of the real training pixels. It does not use a classifier, so it does not have a classifier's errors. "
+        "If it and classifier-FID rank variants differently, look at the samples.",
     ),
     Card(
         key=SPECTRUM,
         title="spectrum",
         direction="lower",
         citation="After Durall et al. 2020, arXiv 2003.01826",
-        meaning="Mean absolute natural logarithm of the power of generated images by that of real test images, over all radial frequencies from 1 cycle to the corners of the spectrum. "
-        "0.1 is about 10 % too much or too little power. It detects texture, noise, blur and the traces of up-sampling, and ignores what the images show.",
+        meaning="Mean absolute log-ratio (natural) of the power of generated images to that of real test images. The mean is over all radial frequencies, from 1 cycle to the corners of the spectrum. "
+        "0.1 means about 10 % too much or too little power. It detects faults of texture, noise, blur and the traces of up-sampling, and ignores what the images show.",
     ),
     Card(
         key="quality/spectrum_high",
         title="spectrum, high",
         direction="lower",
         citation="After Durall et al. 2020, arXiv 2003.01826",
-        meaning="The same over the highest third of the frequencies: noise, blur and checkerboards of transposed convolutions are there.",
+        meaning="The same over the highest third of the frequencies. It detects noise, blur and the checkerboards of transposed convolutions.",
     ),
     Card(
         key="quality/fid_photo",
@@ -186,8 +189,8 @@ QUALITY = (
         direction="lower",
         needs=("photo",),
         citation="Heusel et al. 2017, arXiv 1706.08500, on features of Tan and Le 2019, arXiv 1905.11946",
-        meaning="Fréchet distance on the 1,280 features of EfficientNet-Lite0, an ImageNet network that knows nothing of the dataset. Not the published FID, which uses "
-        "Inception features: compare it only with numbers of this extractor, at equal counts.",
+        meaning="Fréchet distance on the 1,280 features of EfficientNet-Lite0, an ImageNet network that was not trained on the dataset. It is not the published FID, which uses "
+        "Inception features. Compare it only with values of this extractor, at equal counts.",
     ),
     Card(
         key="quality/kid_photo",
@@ -196,7 +199,7 @@ QUALITY = (
         scale="difference",
         needs=("photo",),
         citation="Bińkowski et al. 2018, arXiv 1801.01401, on features of Tan and Le 2019, arXiv 1905.11946",
-        meaning="Squared maximum mean discrepancy as classifier-KID, on EfficientNet-Lite0 features. Few images suffice.",
+        meaning="Squared maximum mean discrepancy of EfficientNet-Lite0 features, computed like classifier-KID. Few images are enough.",
     ),
     Card(
         key="quality/cas",
@@ -206,7 +209,7 @@ QUALITY = (
         unit="fraction",
         needs=("classifier", "labels", "asked", "cas"),
         citation="Ravuri and Vinyals 2019, arXiv 1905.10887",
-        meaning="Classification accuracy score of a conditional model: the accuracy on real test images of a classifier that was trained on generated images and their labels alone. "
+        meaning="Classification accuracy score of a conditional model: the accuracy, on real test images, of a classifier trained on generated images and their labels alone. "
         "Bad images, wrong classes and missing variety within classes all lower it.",
     ),
     Card(
@@ -215,7 +218,7 @@ QUALITY = (
         direction="lower",
         needs=("inception",),
         citation="Heusel et al. 2017, arXiv 1706.08500",
-        meaning="The published FID, on Inception-v3 features of torch-fidelity's weights, against the test split or the reference statistics of a file. Its value depends on how many images are on each side, so compare it only at equal counts.",
+        meaning="The published FID, on Inception-v3 features with the weights of torch-fidelity, against the test split or the reference statistics of a file. Its value depends on the number of images on each side. Compare it only at equal counts.",
     ),
     Card(
         key="quality/kid_inception",
@@ -224,7 +227,7 @@ QUALITY = (
         scale="difference",
         needs=("inception",),
         citation="Bińkowski et al. 2018, arXiv 1801.01401",
-        meaning="Squared maximum mean discrepancy as classifier-KID, on Inception-v3 features.",
+        meaning="Squared maximum mean discrepancy of Inception-v3 features, computed like classifier-KID.",
     ),
     Card(
         key="quality/inception_score",
@@ -232,6 +235,6 @@ QUALITY = (
         direction="higher",
         needs=("inception",),
         citation="Salimans et al. 2016, arXiv 1606.03498",
-        meaning="Confident and evenly spread predictions of Inception-v3's ImageNet classes; mean over ten parts. It says little about images that are no photographs.",
+        meaning="Inception score of the ImageNet classes that Inception-v3 predicts. It is high if predictions are confident and evenly spread. Mean over ten parts. It means little for images that are not photographs.",
     ),
 )

@@ -1,7 +1,7 @@
 """Cards of user-defined metrics, recorded with a run, so that a report shows the metrics without their code.
 
-protocol.json contains them under "cards": {key: {title, direction, unit, meaning, citation, version}}, with scale and margin where they
-differ from their defaults. Imports no torch.
+protocol.json contains them under "cards": {key: {title, direction, unit, meaning, citation, version}}, with scale and margin if they
+differ from their defaults. This module does not import torch.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.metrics.columns.definition import Card
 
 TRAIN = (
-    Card(key="train/loss_d", title="loss D", direction="none", meaning="Discriminator loss, mean since the last mark."),
-    Card(key="train/loss_g", title="loss G", direction="none", meaning="Generator loss, mean since the last mark."),
+    Card(key="train/loss_d", title="loss D", direction="none", meaning="Mean of the discriminator's loss since the last evaluation point."),
+    Card(key="train/loss_g", title="loss G", direction="none", meaning="Mean of the generator's loss since the last evaluation point."),
     Card(key="train/logit_real", title="logit real", direction="none", meaning="Discriminator output on real images, before any sigmoid."),
     Card(
         key="train/logit_fake",
@@ -20,7 +20,7 @@ TRAIN = (
         direction="none",
         unit="probability",
         needs=("log-odds",),
-        meaning="sigmoid of the logit on real images, where logits are log-odds; 0.5 is balance.",
+        meaning="Sigmoid of the logit on real images, for losses whose logits are log-odds. 0.5 means balance.",
     ),
     Card(
         key="train/p_fake",
@@ -28,35 +28,35 @@ TRAIN = (
         direction="none",
         unit="probability",
         needs=("log-odds",),
-        meaning="sigmoid of the logit on generated images, where logits are log-odds; 0.5 is balance.",
+        meaning="Sigmoid of the logit on generated images, for losses whose logits are log-odds. 0.5 means balance.",
     ),
     Card(
         key="train/gradient_penalty",
         title="gradient penalty",
         direction="none",
         citation="Gulrajani et al. 2017, arXiv 1704.00028, eq. 3",
-        meaning="Mean of (|gradient of D| - 1)^2 between real and generated images, DRAGAN's around real ones, before its factor; 0 is a slope of 1 everywhere.",
+        meaning="Mean of (|gradient of D| - 1)^2, before its weight: for WGAN-GP between real and generated images, for DRAGAN around real images. 0 means a gradient of norm 1 everywhere.",
     ),
     Card(
         key="train/r1",
         title="R1",
         direction="none",
         citation="Mescheder et al. 2018, arXiv 1801.04406, eq. 9",
-        meaning="Half the mean squared gradient of D at real data, before its factor recipe.r1.",
+        meaning="Half the mean squared gradient of D at real data, before its weight recipe.r1.",
     ),
     Card(
         key="train/r2",
         title="R2",
         direction="none",
         citation="Mescheder et al. 2018, arXiv 1801.04406, eq. 10",
-        meaning="Half the mean squared gradient of D at generated data, before its factor recipe.r2.",
+        meaning="Half the mean squared gradient of D at generated data, before its weight recipe.r2.",
     ),
     Card(
         key="train/consistency",
         title="consistency",
         direction="none",
         citation="Zhang et al. 2020, arXiv 1910.12027, eq. 3",
-        meaning="Mean squared change of D's logit when a real image is shifted and mirrored, before its factor recipe.consistency.",
+        meaning="Mean squared change of D's logit if a real image is shifted and mirrored, before its weight recipe.consistency.",
     ),
     Card(
         key="train/class_loss_real",
@@ -64,7 +64,7 @@ TRAIN = (
         direction="none",
         unit="nats",
         citation="Odena et al. 2017, arXiv 1610.09585, eq. 3",
-        meaning="-log P(class) by D's classifier on real images.",
+        meaning="-log P(class) that D's classifier predicts for real images.",
     ),
     Card(
         key="train/class_loss_fake",
@@ -72,7 +72,7 @@ TRAIN = (
         direction="none",
         unit="nats",
         citation="Odena et al. 2017, arXiv 1610.09585, eq. 3",
-        meaning="-log P(class that G was given) by D's classifier on generated images.",
+        meaning="-log P(requested class) that D's classifier predicts for generated images.",
     ),
     Card(
         key="train/code_loss",
@@ -80,14 +80,14 @@ TRAIN = (
         direction="none",
         unit="nats",
         citation="Chen et al. 2016, arXiv 1606.03657, eq. 5",
-        meaning="-log Q(category | image) of generated images; log(categories) is chance.",
+        meaning="-log Q(category | image) of generated images. A random prediction has log(categories).",
     ),
     Card(
         key="train/continuous_loss",
         title="continuous code loss",
         direction="none",
         citation="Chen et al. 2016, arXiv 1606.03657",
-        meaning="Half the squared error of the continuous codes read back from generated images.",
+        meaning="Half the squared error of the continuous codes that Q predicts from generated images.",
     ),
     Card(
         key="train/mutual_information",
@@ -95,40 +95,40 @@ TRAIN = (
         direction="none",
         unit="nats",
         citation="Chen et al. 2016, arXiv 1606.03657, eq. 5",
-        meaning="Lower bound on the mutual information of the category and the image; at most log(categories).",
+        meaning="Lower bound on the mutual information of the category and the image. It is at most log(categories).",
     ),
     Card(
         key="train/real_error",
         title="error real",
         direction="none",
-        meaning="D's reconstruction error of real data: EBGAN's energy, BEGAN's mean absolute difference.",
+        meaning="D's reconstruction error of real data: the energy of EBGAN, or the mean absolute difference of BEGAN.",
     ),
     Card(
         key="train/fake_error",
         title="error fake",
         direction="none",
-        meaning="The same of generated data.",
+        meaning="The same for generated data.",
     ),
     Card(
         key="train/convergence",
         title="convergence",
         direction="none",
         citation="Berthelot et al. 2017, arXiv 1703.10717, section 3.4.1",
-        meaning="BEGAN's global measure: the error of real data, and the distance of the two errors from their balance; falls as training converges.",
+        meaning="BEGAN's global measure of convergence: the error of real data, plus the distance of the two errors from their balance. It falls as training converges.",
     ),
     Card(
         key="train/k_t",
         title="k_t",
         direction="none",
         citation="Berthelot et al. 2017, arXiv 1703.10717, section 3.4",
-        meaning="Weight of the error of generated data in BEGAN's D, from 0 to 1: controlled so that the two errors stay in balance.",
+        meaning="Weight of the error of generated data in the loss of BEGAN's D, from 0 to 1. BEGAN controls it to balance the two errors.",
     ),
     Card(
         key="train/pulling_away",
         title="pulling-away term",
         direction="none",
         citation="Zhao et al. 2017, arXiv 1609.03126, eq. 4",
-        meaning="Mean squared cosine of pairs of codes of generated images; 0 where they are orthogonal, 1 where all point one way.",
+        meaning="Mean squared cosine of pairs of codes of generated images. It is 0 for orthogonal codes, and 1 for parallel codes.",
     ),
     Card(
         key="train/rate",
@@ -158,22 +158,24 @@ TRAIN = (
         key="train/grad_norm_d",
         title="gradient norm D",
         direction="none",
-        meaning="Euclidean norm of the discriminator's gradient at its last update before a mark.",
+        meaning="Euclidean norm of the discriminator's gradient at its last update before an evaluation point.",
     ),
     Card(
         key="train/grad_norm_g",
         title="gradient norm G",
         direction="none",
-        meaning="Euclidean norm of the generator's gradient at its last update before a mark; near 0 the generator has stopped learning.",
+        meaning="Euclidean norm of the generator's gradient at its last update before an evaluation point. Near 0, the generator has stopped learning.",
     ),
-    Card(key="train/lr_g", title="learning rate G", direction="none", meaning="Learning rate of the generator at this mark."),
-    Card(key="train/lr_d", title="learning rate D", direction="none", meaning="Learning rate of the discriminator at this mark."),
+    Card(key="train/lr_g", title="learning rate G", direction="none", meaning="Learning rate of the generator at this evaluation point."),
+    Card(
+        key="train/lr_d", title="learning rate D", direction="none", meaning="Learning rate of the discriminator at this evaluation point."
+    ),
     Card(
         key="train/generator_updates",
         title="G updates",
         direction="none",
         unit="updates",
-        meaning="Updates the generator has had. Budgets count real images, so k > 1 leaves fewer of them.",
+        meaning="Number of updates of the generator. A budget counts real images, so a larger k means fewer updates of the generator.",
     ),
 )
 PERF = (
@@ -182,17 +184,19 @@ PERF = (
         title="images/s",
         direction="higher",
         unit="images/s",
-        meaning="Real images seen in training for each second of the training clock.",
+        meaning="Real images used in training for each second of the training clock.",
     ),
     Card(
         key="perf/train_seconds",
         title="train seconds",
         direction="lower",
         unit="s",
-        meaning="The training clock: evaluation and logging are off it. The only clock that is compared.",
+        meaning="Seconds of the training clock, which excludes evaluation and logging. Reports compare only this clock.",
     ),
-    Card(key="perf/evaluate_seconds", title="evaluate seconds", direction="lower", unit="s", meaning="Sampling and measuring."),
-    Card(key="perf/log_seconds", title="log seconds", direction="lower", unit="s", meaning="Writing to the tracker and to disk."),
+    Card(key="perf/evaluate_seconds", title="evaluate seconds", direction="lower", unit="s", meaning="Seconds of sampling and measuring."),
+    Card(
+        key="perf/log_seconds", title="log seconds", direction="lower", unit="s", meaning="Seconds of writing to the tracker and to disk."
+    ),
     Card(
         key="perf/peak_memory_mb",
         title="peak memory",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -41,7 +43,8 @@ def load_extractor(dataset: str) -> ClassifierExtractor:
     """Return the shipped classifier of a dataset. Checks its weights against the hash on its card."""
     if dataset not in extractor_names():
         raise UserError(f"no feature extractor for {dataset!r}" + nearest(dataset, extractor_names()))
-    return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
+    with reinstalled():
+        return read_extractor(assets() / f"{dataset}.json", assets() / f"{dataset}.safetensors")
 
 
 @cache
@@ -50,4 +53,14 @@ def load_distilled(dataset: str) -> DistilledExtractor:
     if dataset not in distilled_names():
         raise UserError(f"no distilled extractor for {dataset!r}" + nearest(dataset, distilled_names()))
     files = (distilled_assets() / f"{dataset}{suffix}" for suffix in (".json", ".safetensors"))
-    return DistilledExtractor(*read_weights(DistilledCard, *files))
+    with reinstalled():
+        return DistilledExtractor(*read_weights(DistilledCard, *files))
+
+
+@contextmanager
+def reinstalled() -> Iterator[None]:
+    """Context manager that adds to a UserError how damaged files of the package are replaced."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; pip install --force-reinstall ganbench") from error

@@ -16,7 +16,7 @@ from bench.core.spec import to_unit_range
 from bench.metrics.extractors.base import CLASSIFIER, Features, check_images, joined
 from bench.metrics.extractors.card import WeightsCard, read_weights
 
-BATCH, BATCH_VALUES = 100, 2**19  # at most, so that activations stay in the processor's cache: larger batches are slower
+BATCH, BATCH_VALUES = 100, 2**19  # limits of a batch. Its activations then fit into the processor's cache. Larger batches are slower
 
 
 class ConvBlock(nn.Module):
@@ -33,9 +33,9 @@ class ConvBlock(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Small convolutional classifier. Its features are the last hidden layer, minus `center` and divided by the number `scale`.
+    """Small convolutional classifier. Its features are the last hidden layer, minus `center` and divided by the constant `scale`.
 
-    Over the training images, the features have mean 0 and, on average, variance 1. One number for all features prevents a rarely
+    Over the training images, the features have mean 0 and, on average, variance 1. One constant for all features prevents a rarely
     active feature from dominating the others.
     """
 

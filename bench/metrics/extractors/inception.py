@@ -32,7 +32,7 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 FILE = URL.rpartition("/")[2]
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SIZE_BYTES = 95_628_359
-BATCH = 16  # images of 299 pixels: more images take more memory for activations
+BATCH = 16  # images of 299 pixels. A larger batch needs more memory for activations
 FEATURES = ("2048", "logits_unbiased")  # of FID, and of the inception score
 SIDE = 299  # pixels: images are scaled to it
 WIDTH = 2_048  # features
@@ -101,12 +101,12 @@ def load_inception(dataset: Dataset, resize: Resize = "tensorflow") -> Inception
 
 
 def find_weights(*, download: bool = True) -> Path:
-    """Return the file of the weights after a check of its hash: the user's file, else the one in torch hub's cache, else a download."""
+    """Return the file of the weights, after a check of its hash: the user's file, the one in torch hub's cache, or a download."""
     named = os.environ.get(VARIABLE)
     path = Path(named).expanduser() if named else hub_file()
     if not named and not path.exists():
         if not download:
-            raise UserError(f"the Inception weights are missing: {path} would be downloaded, or name the file {FILE}")
+            raise UserError(f"the Inception weights are missing: {path} does not exist; name the file {FILE}, or let a run download it")
         _download(path)
     _check(path, _stamp(path))
     return path

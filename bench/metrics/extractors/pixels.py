@@ -1,7 +1,7 @@
 """The extractor `pixels`: the principal components of a dataset's own training images. It needs no labels and has no classes.
 
-Pixels respond to brightness and position, and a classifier responds to shape. A classifier may accept a silhouette of the right
-class, for example, and pixels reject it. For this reason, ganbench reports both distances.
+The features of pixels respond to brightness and position, those of a classifier to shape. For example, a classifier may accept a
+silhouette of the correct class, and the distance of pixels is large for it. For this reason, ganbench reports both distances.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bench.metrics.extractors.classifier import ClassifierExtractor
 
 
 class StackedExtractor:
-    """Extractor of the features of all channels, [N, C * d]. Channels of classes a, b, c of n give (a * n + b) * n + c."""
+    """Extractor of the features of all channels, [N, C * d]. For channels of classes a, b and c of n, the class is (a * n + b) * n + c."""
 
     name = CLASSIFIER
 

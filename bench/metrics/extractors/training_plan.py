@@ -24,8 +24,8 @@ class TrainingPlan:
     dims: int
     epochs: int
     batch_size: int
-    shift: int  # the most pixels by which training images are shifted
-    flip: bool  # training images are mirrored at random
+    shift: int  # maximum number of pixels by which training images are shifted
+    flip: bool  # whether training images are mirrored at random
     lr: float = 4e-3
     weight_decay: float = 5e-2
     epoch_images: int | None = None  # images of an epoch, if the training split is too large for one
@@ -92,5 +92,5 @@ def untrainable(dataset: Dataset) -> str | None:
     if len(train.labels.unique()) < 2:
         return "its training images are all of one class"
     if len(train) < FEWEST_IMAGES:
-        return f"it has {len(train)} training images, and at least {FEWEST_IMAGES} are needed"
+        return f"it has {len(train)} training images, and a classifier needs at least {FEWEST_IMAGES}"
     return None

@@ -81,7 +81,7 @@ def test_collapse_is_not_judged_by_a_handful_of_images() -> None:
         classes, alike = torch.arange(n) % 10, torch.zeros(n, dtype=torch.bool)
         found, reason = collapse(inside=~alike, predictions=classes, duplicates=alike, real=UNIFORM)
         assert (found == 0.0) == judged
-        assert reason == ("" if judged else "not judged: 29 images lie in the real manifold, and 10 classes need 30")
+        assert not reason if judged else "29 images" in reason and reason.endswith("30")
 
 
 def test_a_few_real_images_are_hardly_ever_called_collapse() -> None:

@@ -70,7 +70,7 @@ def test_sampled_points_have_the_numbers_of_the_run(uri: str, tmp_path: Path, co
         (("vanilla",), "the networks 'mlp' generate image data, not points; set networks=mlp-2d"),
         (
             ("gan-2d", "--set", "recipe.pack=3"),
-            "recipe.pack: a batch of 100 does not divide into packs of 3; set recipe.batch_size=99",
+            "recipe.pack=3 does not divide a batch of 100; set recipe.batch_size=99",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def test_an_unknown_key_is_not_a_metric(key: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"key": "quality/mean_se"}, "'quality/mean_se': keys that end in _se are those of standard errors"),
+        ({"key": "quality/mean_se"}, "'quality/mean_se' ends in _se"),
         ({"needs": ("classifer",)}, "not 'classifer'; did you mean 'classifier'"),
         ({"needs": "classifier"}, "a tuple of known words, not 'classifier'"),
         ({"needs": ["classifier"]}, r"a tuple of known words, not \['classifier'\]"),

@@ -121,7 +121,7 @@ def test_one_of_other_data_is_not_taken(caplog: pytest.LogCaptureFixture, traini
     shutil.copytree(theirs, mine)
     assert trained(other).card.classes == 4
     assert trainings == [PATTERNS.name, "others"]
-    assert "is of patterns" in caplog.text
+    assert "belongs to patterns" in caplog.text
 
 
 def test_a_class_without_a_test_image_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_table_comes_first() -> None:
 REASONS = [
     (Labelled(classes=0), "it has no labelled images"),
     (Labelled(classes=1), "its training images are all of one class"),
-    (Labelled(train=49), "it has 49 training images, and at least 50 are needed"),
+    (Labelled(train=49), "it has 49 training images, and a classifier needs at least 50"),
     (Labelled(shape=(1, 3, 9)), "its images are smaller than 4 pixels"),
 ]
 
