@@ -141,8 +141,8 @@ def _features(candidate: Candidate, key: str, images: Tensor) -> Tensor:
 
 def _standard_error(features: Tensor, real: Gaussian) -> float:
     """Return the standard deviation of the distance over half-samples."""
-    halves = [frechet_distance(fit_gaussian(features[rows_of(pairs)]), real) for pairs in draw_half_samples(len(features))]
-    return float(torch.tensor(halves).std()) if features.shape[1] <= 256 else float("nan")
+    distances = [frechet_distance(fit_gaussian(features[rows_of(pairs)]), real) for pairs in draw_half_samples(len(features))]
+    return float(torch.tensor(distances).std()) if features.shape[1] <= 256 else float("nan")
 
 
 def _seconds(candidate: Candidate, images: Tensor) -> float:

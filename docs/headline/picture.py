@@ -18,7 +18,7 @@ from torchvision.utils import make_grid
 
 PICTURE = Path(__file__).parents[1] / "images" / "headline.png"
 COLUMNS = {TEACHER: "photo-FID\n(reference)", "distilled": "distilled FID", "classifier": "classifier-FID"}
-SHOWN = 12  # images of each kind
+STRIP = 12  # images of each kind
 OTHERS = (
     ("reference", "real", 0.0, "test images"),
     ("planted", "blur", 1.0, "blur of 1 pixel"),
@@ -64,7 +64,7 @@ def _strip(kind: str, name: str, severity: float) -> Tensor:
     budget = BUDGET if kind == "generator" else 0
     key = ImageSet(dataset=DATA[0], kind=kind, name=name, images=torch.empty(0), budget=budget, severity=severity).key
     images: Tensor = torch.load(CACHE / f"{key}.pt", weights_only=True)
-    return make_grid(images[:SHOWN], nrow=SHOWN, padding=1).permute(1, 2, 0)
+    return make_grid(images[:STRIP], nrow=STRIP, padding=1).permute(1, 2, 0)
 
 
 if __name__ == "__main__":

@@ -44,9 +44,11 @@ class DistillationPlan:
 PLANS = {
     "fashion-mnist": DistillationPlan(
         layers=((32, 2, 5), (32, 1, 3), (64, 2, 3), (64, 1, 3), (128, 2, 3), (128, 1, 3)), hidden=256, dims=64, images=24_000, corrupted_images=72_000,
-        epochs=16,
+        epochs=12,
     ),
-    "digits": DistillationPlan(layers=((32, 1, 3), (64, 2, 3), (64, 1, 3)), hidden=256, dims=32, images=1_200, corrupted_images=40_000, epochs=16),
+    "digits": DistillationPlan(
+        layers=((32, 1, 3), (32, 1, 3), (64, 2, 3), (64, 1, 3), (128, 2, 3)), hidden=256, dims=64, images=1_200, corrupted_images=40_000, epochs=16
+    ),
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def distil(
     noise = random_streams.stream(SEED, "distillation")
     with one_thread(), random_streams.seeded(SEED, "distilled"):  # first weights
         images = torch.cat([_images(dataset, plan, noise), generated])
-        target = principal_components(torch.cat([_told(teacher(part), advance) for part in images.split(1_000)]), plan.dims)
+        target = principal_components(torch.cat([_counted(teacher(part), advance) for part in images.split(1_000)]), plan.dims)
         network = DistilledNetwork(shape=(channels, height, width), layers=plan.layers, hidden=plan.hidden, dims=plan.dims)
         order = torch.randperm(len(images), generator=noise)
         held_out, trained = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
@@ -92,7 +94,7 @@ def _images(dataset: Dataset, plan: DistillationPlan, noise: torch.Generator) ->
     return torch.cat([plain, corrupted(train[rows], noise)])
 
 
-def _told(features: Tensor, advance: Advance) -> Tensor:
+def _counted(features: Tensor, advance: Advance) -> Tensor:
     advance(len(features))
     return features
 
