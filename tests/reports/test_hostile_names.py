@@ -86,7 +86,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return whole(spread("plain", folder / "artifacts"), folder).page
 
 
-FAST = ("element",)  # each of the others takes as long
+FAST = ("element",)  # each other text takes as long as this one, so its tests are slow
 TITLES = [
     pytest.param(text, marks=() if name in FAST else pytest.mark.slow)
     for name, text in HOSTILE.items()
