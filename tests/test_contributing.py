@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -131,7 +132,8 @@ def test_a_run_takes_the_path(uri: str, tmp_path: Path, executed: Callable[..., 
     sys.setprofile(watch)
     try:
         small.execute(uri, tmp_path / "runs", only="label-smoothed", seeds=1)
-        report.write(report.build(load(uri, ("small",)), title="t"), tmp_path / "out")
+        found = load(uri, ("small",))
+        report.write(report.build(replace(found, curves=found.curves.iloc[:0]), title="t"), tmp_path / "out")  # plots would take seconds
     finally:
         sys.setprofile(None)
     verb = {(str(ROOT / "bench/cli/train.py"), "suite")}  # not called, because it trains for minutes
