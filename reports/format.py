@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reports.stats import LARGEST, Interval
 
 NOTHING = "–"
-LONG = 1e9  # numbers of at least this size have a power of ten
+LONG = 1e9  # `number` writes values of at least this size in scientific notation
 
 
 def number(value: float) -> str:

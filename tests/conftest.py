@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from bench.tracking import store
+
+if TYPE_CHECKING:
+    from bench.runs.types import RunResult
+
+
+@pytest.fixture(autouse=True, scope="session")
+def fast_disk() -> Iterator[None]:
+    """Let neither files nor sqlite stores wait for the disk. Only after a crash of the machine would that make a difference."""
+
+    def no_wait(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        event.listen(Engine, "connect", no_wait)
+        yield
+        event.remove(Engine, "connect", no_wait)
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +66,46 @@ def uri(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.copy(migrated_store, path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def finished_suites(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Return a function that returns a folder with the small suite of one variant and that number of seeds, which tests only read or copy."""
+    import small
+
+    folders: dict[tuple[int, object], Path] = {}
+
+    def folder_of(seeds: int) -> Path:
+        key = seeds, small.SETTINGS["evaluation.standard_errors"]
+        if key not in folders:
+            folder = tmp_path_factory.mktemp("finished")
+            shutil.copy(migrated_store, folder / "mlflow.db")
+            small.execute(f"sqlite:///{folder}/mlflow.db", folder / "runs", seeds=seeds, only="dcgan")
+            folders[key] = folder
+        return folders[key]
+
+    return folder_of
+
+
+@pytest.fixture
+def executed(finished_suites: Callable[[int], Path], uri: str, tmp_path: Path) -> Callable[..., None]:
+    """Return a faster `small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")` for a new store. It copies finished runs."""
+    import small
+
+    return lambda *, seeds=1: small.copy(finished_suites(seeds), tmp_path)
+
+
+@pytest.fixture(scope="session")
+def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, RunResult]:
+    """Return the URI and the result of the finished run `small.config()` in the experiment `whole`, which tests only read."""
+    import small
+
+    from bench.runs.runner import run
+
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    return uri, run(small.config(), small.context(uri, folder / "runs", "whole"))
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def check_ray(*, deep: bool = False) -> Iterator[Check]:
 
 
 def _ray_starts() -> Check:
-    """Check that Ray starts and executes a task. This happens in a subprocess with a timeout, because Ray may not return."""
+    """Check that Ray starts and executes a task. It runs Ray in a subprocess with a timeout, because Ray can hang."""
     advice = "ganbench suite NAME --workers 1 works without Ray"
     try:
         done = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measu
     `identity` contains everything that the tensors depend on. The file name also depends on library versions and threads, which may
     change single bits. So a cached value equals a new one. If several processes need the same tensors, one of them computes these.
     """
-    machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **{name: version(name) for name in LIBRARIES}}
+    machine = {"torch": torch.__version__, "threads": torch.get_num_threads(), **_versions()}
     path = cache_root() / "references" / f"{plain(name)}-{short_hash({**identity, **machine})}.safetensors"
     found = _read(path, names)
     if found is not None:
@@ -40,6 +41,11 @@ def cached(name: str, identity: Mapping[str, Any], names: Collection[str], measu
     except UserError as error:  # without a writable folder, every process computes the same values
         log.warning("%s: every process computes %s itself", error, name)
         return measure()
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
 
 
 def _measured(path: Path, measure: Callable[[], Parts]) -> Parts:

@@ -1,4 +1,4 @@
-"""The optimiser of a recipe, in torch's fused version if torch has one."""
+"""The optimiser of a recipe, in torch's fused implementation if torch has one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.core.spec import Recipe
 def make_optimiser(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the recipe's optimiser for one player.
 
-    RMSprop has no fused form. Its smoothing constant is torch's default, .99, as in WGAN's code.
+    RMSprop has no fused implementation. Its smoothing constant is torch's default, .99, as in WGAN's code.
     """
     match recipe.optimiser:
         case "adam":

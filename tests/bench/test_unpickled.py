@@ -5,7 +5,6 @@ A pickle that would create a marker file replaces each kind of file that ganbenc
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -118,12 +117,11 @@ def test_markers_of_run_locks(content: bytes, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.fixture(scope="module")
-def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
+def trained(finished_suites: Callable[[int], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
     """Return the URI and the results of a store with one finished run."""
     folder = tmp_path_factory.mktemp("trained")
-    shutil.copy(migrated_store, folder / "mlflow.db")
+    small.copy(finished_suites(1), folder)
     uri = f"sqlite:///{folder}/mlflow.db"
-    small.execute(uri, folder / "runs", seeds=1, only="dcgan")
     return uri, load(uri, ("small",))
 
 

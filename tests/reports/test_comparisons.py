@@ -124,7 +124,7 @@ def test_a_metric_without_direction_is_not_compared() -> None:
     assert (pair.p, pair.verdict, pair.reason) == (None, "no significant difference", "the metric has no direction")
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_identical_variants_rarely_differ_significantly(seeds: int) -> None:
     """At most 5 % of reports on 8 identical variants have a false verdict. The sd over seeds is 8 % of the metric."""
     rng = np.random.default_rng(20)

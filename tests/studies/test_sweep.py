@@ -25,6 +25,8 @@ from studies.optuna_studies import open_study
 from studies.study import Plan
 from studies.sweep import StudyDisplay
 
+FAST = {**STUDY.settings, "budget.images": 320, "evaluation.standard_errors": False}
+
 
 def lr(config: RunConfig) -> float:
     return 1e4 * float(config.recipe.lr_g)
@@ -39,7 +41,7 @@ def states(plan: Plan, arm: int = 0) -> list[str]:
 
 
 def test_a_study_from_its_first_trial_to_its_final_runs(uri: str, tmp_path: Path) -> None:
-    plan = planned(uri, tmp_path, replace(STUDY, final_seeds=2, trials=2))
+    plan = planned(uri, tmp_path, replace(STUDY, settings=FAST, final_seeds=2, trials=2))
     found = swept(plan)
     assert [(one.variant, one.done, one.wanted) for one in found.standings] == [("label-smoothed", 2, 2), ("dcgan", 2, 2)]
     assert not found.interrupted
@@ -144,16 +146,21 @@ def test_a_study_of_that_name_with_another_space(uri: str, tmp_path: Path, monke
 
 def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(monkeypatch, lr)
-    begun = replace(ONE, objectives=(PIXELS,))
+    study = replace(ONE, settings=FAST)
+    begun = replace(study, objectives=(PIXELS,))
     swept(planned(uri, tmp_path, replace(begun, trials=2)))
-    swept(planned(uri, tmp_path, replace(ONE, final_seeds=1)))  # it names no objective, and classifier-FID is the headline
+    swept(planned(uri, tmp_path, replace(study, final_seeds=1)))  # it names no objective, and classifier-FID is the headline
     assert states(planned(uri, tmp_path, begun)) == ["COMPLETE"] * 3
     (third,) = fake.configs[2:]
     assert (third.evaluation.headline, third.evaluation.metrics) == (PIXELS, (PIXELS,))
     runs = load(uri, ("tiny",)).runs
     assert set(runs[runs["phase"] == "final"]["headline"]) == {PIXELS}
     with pytest.raises(UserError, match="already exists with another objective"):
+<<<<<<< HEAD
         swept(planned(uri, tmp_path, replace(ONE, objectives=(FID_CLASSIFIER,))))
+=======
+        swept(planned(uri, tmp_path, replace(study, objectives=(FID_CLASSIFIER,))))
+>>>>>>> main
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,14 @@ def execute(
     """Execute the missing runs of the small suite."""
     outlook = plan_execution(suite, plan(suite, **choice), uri=uri, folder=folder, workers=workers, extend=extend, probe=False)
     return run_suite(suite, outlook, uri=uri, folder=folder, stop=stop, display=display or Display())
+
+
+def copy(original: Path, folder: Path) -> None:
+    """Copy a folder with a store `mlflow.db`, its artifacts and its checkpoints, as if its runs had been executed in the copy."""
+    shutil.copytree(original, folder, dirs_exist_ok=True)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(original), str(folder)))
 
 
 def same_numbers(one: Mapping[str, float], two: Mapping[str, float]) -> bool:

@@ -32,7 +32,20 @@ def is_of_images(recipe: Recipe) -> bool:
     return any(getattr(recipe, field, 0) for field in ("augment", "consistency")) or getattr(recipe, "likelihood", "") == "bernoulli"
 
 
+def mechanism(name: str) -> tuple[object, ...]:
+    """Return what may fail on some networks: objective, builder, packing, and second derivatives."""
+    variant = VARIANTS.get(name)
+    recipe = variant.recipe.model_dump()
+    return variant.objective, variant.build, recipe.get("pack", 1) > 1, bool(recipe.get("gp"))
+
+
+MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each mechanism
+
+
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
+EVERY_MECHANISM = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in MECHANISMS else pytest.mark.slow) for name in VARIANTS.names()]
+)
 OF_IMAGES = [name for name in VARIANTS.names() if is_of_images(VARIANTS.get(name).recipe)]
 ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if fitting(name, "points") and name not in OF_IMAGES])
 # These losses are differences of means (hinge within its margins). A constant in the critic's output cancels.
@@ -96,7 +109,7 @@ def test_samples_have_the_data_shape_and_do_not_depend_on_the_batch(name: str) -
     assert not torch.equal(images, sample(networks, n=20, seed=4, batch_size=20, device=CPU))
 
 
-@EVERY_VARIANT
+@EVERY_MECHANISM
 def test_same_seed_same_weights(name: str) -> None:
     one, two, other = trainer(name), trainer(name), trainer(name, seed=1)
     for each in (one, two, other):
@@ -119,20 +132,9 @@ def test_trains_on_points_and_samples_them(name: str) -> None:
     torch.testing.assert_close(points, sample(trained.networks, n=20, seed=3, batch_size=20, device=CPU, points=True))
 
 
-@EVERY_VARIANT
-def test_its_own_networks_train_on_a_data_set_they_can_make(name: str) -> None:
-    points = VARIANTS.get(name).networks == "mlp-2d"
-    assert list(train(trainer(name, points=points), []))[-1].diverged is None
-
-
-def mechanism(name: str) -> tuple[object, ...]:
-    """Return what may fail on some networks: objective, builder, packing, and second derivatives."""
-    variant = VARIANTS.get(name)
-    recipe = variant.recipe.model_dump()
-    return variant.objective, variant.build, recipe.get("pack", 1) > 1, bool(recipe.get("gp"))
-
-
-MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each mechanism
+@pytest.mark.parametrize("name", [name for name in VARIANTS.names() if VARIANTS.get(name).networks == "mlp-2d"])
+def test_networks_of_points_train_on_points(name: str) -> None:
+    assert list(train(trainer(name, points=True), []))[-1].diverged is None
 
 
 SLOW_UNLESS_FIRST = [

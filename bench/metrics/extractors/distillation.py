@@ -64,7 +64,7 @@ def distil(
     noise = random_streams.stream(SEED, "distillation")
     with one_thread(), random_streams.seeded(SEED, "distilled"):  # first weights
         images = torch.cat([_images(dataset, plan, noise), generated])
-        target = principal_components(torch.cat([_counted(teacher(part), advance) for part in images.split(1_000)]), plan.dims)
+        target = principal_components(torch.cat([_reported(teacher(part), advance) for part in images.split(1_000)]), plan.dims)
         network = DistilledNetwork(shape=(channels, height, width), layers=plan.layers, hidden=plan.hidden, dims=plan.dims)
         order = torch.randperm(len(images), generator=noise)
         held_out, trained = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
@@ -94,7 +94,7 @@ def _images(dataset: Dataset, plan: DistillationPlan, noise: torch.Generator) ->
     return torch.cat([plain, corrupted(train[rows], noise)])
 
 
-def _counted(features: Tensor, advance: Advance) -> Tensor:
+def _reported(features: Tensor, advance: Advance) -> Tensor:
     advance(len(features))
     return features
 

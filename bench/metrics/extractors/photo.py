@@ -76,7 +76,7 @@ def photo_features(images: Tensor, *, batch_size: int = BATCH) -> Tensor:
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.numel():
         found = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
-        raise UserError(f"the extractor photo takes images uint8 [N, 1 or 3, H, W], not {found}")
+        raise UserError(f"the extractor photo cannot read {found}: convert the images to uint8 [N, 1 or 3, H, W] with N at least 1")
     network = _network(ensure_weights())
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         return torch.cat([network(_prepared(batch)) for batch in images.split(batch_size)])

@@ -33,7 +33,7 @@ from bench.scheduling.suite import SUITES
 from studies import sweep
 from studies.study import STUDIES
 
-EXAMPLES, MANY = 100, 2_000
+EXAMPLES, MANY = 50, 2_000
 
 FUZZED = {
     "list",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small
 from PIL import Image
 
 from bench.core.config import DATASETS
@@ -18,9 +17,9 @@ Ganbench = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run_id(uri: str, tmp_path: Path, ganbench: Ganbench) -> str:
+def run_id(uri: str, executed: Callable[..., None], ganbench: Ganbench) -> str:
     """Return the id of a finished run in the default store."""
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    executed()
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
 

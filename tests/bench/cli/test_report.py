@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import small
 from serving import end, free_port, serving
 
 from bench.core.text import harmless
@@ -20,10 +22,12 @@ Ganbench = Callable[..., tuple[int, str, str]]
 FID = "quality/fid_classifier"
 
 
-@pytest.fixture
-def recorded(uri: str) -> list[str]:
-    """Record three runs of each of two variants in the suite `small`, and return their ids."""
-    ids = []
+@pytest.fixture(scope="module")
+def original(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return the folder of a store with three runs of each of two variants in the suite `small`, and the ids of the runs."""
+    folder = tmp_path_factory.mktemp("original")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    uri, ids = f"sqlite:///{folder}/mlflow.db", []
     for variant, fids in {"dcgan": (10.0, 11.0, 12.0), "wgan": (20.0, 21.0, 22.0)}.items():
         for seed, fid in enumerate(fids):
             tags = {"kind": "run", "suite": "small", "variant": variant, "dataset": "digits", "seed": str(seed), "protocol": "p"}
@@ -32,7 +36,14 @@ def recorded(uri: str) -> list[str]:
             log.json("protocol.json", {"metrics": {FID: "h"}, "all": "p"})
             log.finish("finished")
             ids.append(log.run_id)
-    return ids
+    return folder, ids
+
+
+@pytest.fixture
+def recorded(original: tuple[Path, list[str]], uri: str, tmp_path: Path) -> list[str]:
+    """Copy these runs into the default store, and return their ids."""
+    small.copy(original[0], tmp_path)
+    return original[1]
 
 
 def files(folder: Path) -> set[str]:

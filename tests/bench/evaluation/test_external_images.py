@@ -205,7 +205,7 @@ def any_bytes(data: st.DataObject, path: Path) -> None:
 NAMES = st.sampled_from(["images", "images", "images", "arr_0", "a b", "\n"])
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(array=ANYTHING, name=NAMES, value_range=RANGES)
 def test_any_array_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, array: np.ndarray[Any, Any], name: str, value_range: tuple[float, float] | None
@@ -213,7 +213,7 @@ def test_any_array_is_read_or_refused_in_one_line(
     any_array(array, name, tmp_path_factory.getbasetemp() / "array.npz", value_range)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     any_bytes(data, tmp_path_factory.getbasetemp() / "bytes.npz")

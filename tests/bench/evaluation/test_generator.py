@@ -27,12 +27,11 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture(scope="module")
-def trained(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
-    """Return the URI and the results of a store with finished runs, which tests only read."""
+def trained(finished_suites: Callable[[int], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Results]:
+    """Return the URI and the results of a store with finished runs, which tests leave as it is."""
     folder = tmp_path_factory.mktemp("trained")
-    shutil.copy(migrated_store, folder / "mlflow.db")
+    small.copy(finished_suites(2), folder)
     uri = f"sqlite:///{folder}/mlflow.db"
-    small.execute(uri, folder / "runs", seeds=2, only="dcgan")
     return uri, load(uri, ("small",))
 
 
@@ -67,8 +66,8 @@ def test_a_generator_is_its_networks_and_its_configuration(trained: tuple[str, R
             generator.sample(n)
 
 
-def test_the_best_weights_have_separate_noise(uri: str, tmp_path: Path) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+def test_the_best_weights_have_separate_noise(uri: str, executed: Callable[..., None]) -> None:
+    executed(seeds=2)
     found = load(uri, ("small",))
     run_id = run_id_of(found, seed=0)
     with pytest.raises(UserError, match=r"has no weights/best\.safetensors"):

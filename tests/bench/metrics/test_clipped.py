@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -87,9 +87,12 @@ def means(values: list[tuple[float, float]]) -> tuple[float, float]:
     return float(np.mean([value[0] for value in values])), float(np.mean([value[1] for value in values]))
 
 
-@pytest.mark.parametrize("bad", [0.0, 0.25, 0.5, 0.75, 1.0])
-@pytest.mark.parametrize("n", [N, 500])
-def test_a_share_of_bad_images_is_what_is_missing(bad: float, n: int) -> None:
+FAST = [(N, 0.25), (N, 0.75), (500, 0.5)]
+SHARES = [pytest.param(*case, marks=() if case in FAST else pytest.mark.slow) for case in product((N, 500), (0.0, 0.25, 0.5, 0.75, 1.0))]
+
+
+@pytest.mark.parametrize(("n", "bad"), SHARES)
+def test_a_share_of_bad_images_is_what_is_missing(n: int, bad: float) -> None:
     found = []
     for draw in range(5):
         real, generated = normal(N, seed=2 * draw), normal(n, seed=2 * draw + 1)
@@ -124,7 +127,7 @@ def test_real_outliers_raise_neither() -> None:
     assert covered == pytest.approx(0.5 + 0.05, abs=0.04)  # the outliers, a twentieth of the real images, are covered
 
 
-@pytest.mark.parametrize("left", [0.75, 0.5, 0.25])
+@pytest.mark.parametrize("left", [pytest.param(0.75, marks=pytest.mark.slow), 0.5, pytest.param(0.25, marks=pytest.mark.slow)])
 def test_all_modes_but_one_thinned_at_once(left: float) -> None:
     """Clipped Coverage falls with the share of images left in nine of ten modes, although plain coverage stays higher."""
     centres = 50 * torch.arange(10).repeat_interleave(N // 10)[:, None]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import small
@@ -65,42 +67,56 @@ def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
     return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {file.path})}
 
 
-def whole(uri: str, folder: Path) -> tuple[RunResult, list[tuple[str, int, float]]]:
-    result = run(small.config("dcgan", **CONFIG), small.context(uri, folder / "whole", "whole"))
-    return result, history(uri, result.run_id)
+class Whole(NamedTuple):
+    """A run that nothing interrupts."""
+
+    result: RunResult
+    points: list[tuple[str, int, float]]
+    artifacts: set[str]
+    params: dict[str, str]
 
 
-def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted: tuple[RunResult, list[tuple[str, int, float]]]) -> None:
+@pytest.fixture(scope="module")
+def whole(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    result = run(small.config("dcgan", **CONFIG), small.context(uri, folder / "runs", "whole"))
+    params = store.connect(uri).get_run(result.run_id).data.params
+    return Whole(result, history(uri, result.run_id), artifacts(uri, result.run_id), params)
+
+
+def assert_equal(result: RunResult, found: list[tuple[str, int, float]], wanted: Whole) -> None:
     timeless = lambda values: {key: value for key, value in values.items() if not key.startswith("perf/")}  # noqa: E731
     assert result.status == "finished"
-    assert small.same_numbers(timeless(result.values), timeless(wanted[0].values))
-    assert found == wanted[1]
+    assert small.same_numbers(timeless(result.values), timeless(wanted.result.values))
+    assert found == wanted.points
 
 
 @pytest.mark.slow
-def test_repeated_kills_lose_and_duplicate_no_point(uri: str, tmp_path: Path) -> None:
+def test_repeated_kills_lose_and_duplicate_no_point(uri: str, tmp_path: Path, whole: Whole) -> None:
     context = often(uri, tmp_path / "runs")
     for at in (200, 500, 501, 900, 1280):
         die(uri, context, at)
     result = run(small.config("dcgan", **CONFIG), context)
     assert len(store.connect(uri).search_runs([store.connect(uri).get_experiment_by_name("small").experiment_id])) == 1  # type: ignore[union-attr]
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
 
 
 @pytest.mark.slow
-def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_path: Path) -> None:
+def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_path: Path, whole: Whole) -> None:
     context = replace(often(uri, tmp_path / "runs"), checkpoint_seconds=1e9)
     die(uri, context, 500)
     (dead,) = store.connect(uri).search_runs(["1"])
     assert dead.data.metrics == {}
     result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == dead.info.run_id
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
 
 
 @pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
 def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
-    uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture
+    uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture, whole: Whole
 ) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
@@ -109,11 +125,13 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     checkpoints.newest.write_bytes(content[:-1] + b"?" if size is None else content[:size])
     result = run(small.config("dcgan", **CONFIG), context)
     assert "using the previous checkpoint" in caplog.text
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
 
 
 @pytest.mark.slow
-def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, whole: Whole
+) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     for file in (tmp_path / "runs").rglob("state*.safetensors"):
@@ -122,7 +140,7 @@ def test_two_damaged_checkpoints_are_logged_and_a_new_run_starts(uri: str, tmp_p
     result = run(small.config("dcgan", **CONFIG), context)
     assert "there is no other" in caplog.text
     assert result.run_id != old
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
     deliver_earlier(tmp_path / "runs", uri)
     assert not pending(tmp_path / "runs")
 
@@ -145,7 +163,9 @@ def dies_at(kind: str, *, arrives: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     "arrives", [pytest.param(False, marks=pytest.mark.slow), True], ids=["before it arrives", "before it is acknowledged"]
 )
 @pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("points", "artifact", "tags")), "end"])
-def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool) -> None:
+def test_a_kill_while_the_end_is_sent(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arrives: bool, whole: Whole
+) -> None:
     """The end is saved before it is sent, and the next call sends the pending writes."""
     context = often(uri, tmp_path / "runs", once=True)
     with monkeypatch.context() as patch:
@@ -161,9 +181,8 @@ def test_a_kill_while_the_end_is_sent(uri: str, tmp_path: Path, monkeypatch: pyt
     assert (again.status, again.run_id) == ("recorded", dead.info.run_id)
     found = store.connect(uri).get_run(dead.info.run_id)
     assert (found.info.status, found.data.tags["status"]) == ("FINISHED", "finished")
-    wanted = whole(uri, tmp_path)
-    assert history(uri, dead.info.run_id) == wanted[1]
-    assert artifacts(uri, dead.info.run_id) == artifacts(uri, wanted[0].run_id)
+    assert history(uri, dead.info.run_id) == whole.points
+    assert artifacts(uri, dead.info.run_id) == whole.artifacts
     assert not pending(tmp_path / "runs")
 
 
@@ -179,7 +198,7 @@ def run_killed_in(method: str, context: RunContext, monkeypatch: pytest.MonkeyPa
             run(small.config("dcgan", **CONFIG), context)
 
 
-def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole) -> None:
     """The run resumes at its evaluation, without duplicate points."""
     context = often(uri, tmp_path / "runs", once=True)
 
@@ -187,12 +206,12 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
     gc.collect()
     assert not list((tmp_path / "runs").rglob("end-*.json"))
     result = run(small.config("dcgan", **CONFIG), context)
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
     assert not pending(tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
-    "status", ["interrupted", "failed", *(pytest.param(status, marks=pytest.mark.slow) for status in ("diverged", "pruned"))]
+    "status", ["interrupted", *(pytest.param(status, marks=pytest.mark.slow) for status in ("failed", "diverged", "pruned"))]
 )
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """The journal stores every end before it is sent, also for runs without a checkpoint."""
@@ -227,7 +246,9 @@ def test_a_finished_run_keeps_only_its_last_checkpoint(uri: str, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
     """Later points are not sent, because the process that resumes from that checkpoint logs them again."""
     context = often(uri, tmp_path / "runs")
 
@@ -248,11 +269,11 @@ def test_sync_sends_the_points_in_the_older_checkpoint_of_a_killed_run(uri: str,
     newest.write_bytes(newest.read_bytes()[:-1])
     resumed = run(small.config("dcgan", **CONFIG), context)
     assert resumed.run_id == dead.info.run_id
-    assert_equal(resumed, history(uri, resumed.run_id), whole(uri, tmp_path))
+    assert_equal(resumed, history(uri, resumed.run_id), whole)
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path, whole: Whole) -> None:
     """Points after the newest checkpoint are not sent, because the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 400)
@@ -266,13 +287,13 @@ def test_a_second_ctrl_c_duplicates_no_point(uri: str, tmp_path: Path) -> None:
     assert max(step for _, step, _ in history(uri, stopped.run_id)) <= 400
     result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 400])
 def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: int, whole: Whole
 ) -> None:
     """The resumed run logs each point once, without a checkpoint or with one from before the disk was full."""
 
@@ -296,11 +317,13 @@ def test_a_stop_whose_checkpoint_cannot_be_written_duplicates_no_point(
     assert max((step for _, step, _ in history(uri, stopped.run_id)), default=0) <= at
     result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == stopped.run_id
-    assert_equal(result, history(uri, result.run_id), whole(uri, tmp_path))
+    assert_equal(result, history(uri, result.run_id), whole)
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
     from mlflow import MlflowClient
 
     context = often(uri, tmp_path / "runs")
@@ -318,18 +341,18 @@ def test_a_run_killed_at_its_start_has_all_parameters_in_the_end(uri: str, tmp_p
     result = run(small.config("dcgan", **CONFIG), context)
     assert result.run_id == cut.info.run_id
     params = store.connect(uri).get_run(result.run_id).data.params
-    assert params == store.connect(uri).get_run(whole(uri, tmp_path)[0].run_id).data.params
+    assert params == whole.params
 
 
 @pytest.mark.slow
-def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_that_is_not_sent_yet_counts_as_the_end(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole) -> None:
     context = often(uri, tmp_path / "runs", once=True)
 
     run_killed_in("close", context, monkeypatch)
     gc.collect()
     again = run(small.config("dcgan", **CONFIG), context)
     assert again.status == "recorded"
-    assert history(uri, again.run_id) == whole(uri, tmp_path)[1]
+    assert history(uri, again.run_id) == whole.points
 
 
 def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +365,7 @@ def test_a_run_that_had_ended_when_its_worker_died_stays_finished(uri: str, tmp_
 
 
 @pytest.mark.slow
-def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_path: Path) -> None:
+def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_path: Path, whole: Whole) -> None:
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
     (dead,) = store.connect(uri).search_runs(["1"])
@@ -350,11 +373,11 @@ def test_all_writes_in_the_checkpoint_of_a_dead_process_are_sent(uri: str, tmp_p
     pending_writes.deliver_dead_run(next((tmp_path / "runs").glob("*/")), uri)
     after = history(uri, dead.info.run_id)
     assert len(after) > before
-    assert after == [point for point in whole(uri, tmp_path)[1] if point in set(after)]
+    assert after == [point for point in whole.points if point in set(after)]
 
 
 @pytest.mark.slow
-def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path) -> None:
+def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(uri: str, tmp_path: Path, whole: Whole) -> None:
     """The failed run sends no points after its checkpoint, because the resumed run logs them again."""
     context = often(uri, tmp_path / "runs")
     die(uri, context, 700)
@@ -365,7 +388,7 @@ def test_a_run_whose_workers_died_repeatedly_resumes_without_duplicate_points(ur
     assert (result.status, result.run_id) == ("failed", dead.info.run_id)
     again = run(config, context)
     assert (again.status, again.run_id) == ("finished", dead.info.run_id)
-    assert_equal(again, history(uri, again.run_id), whole(uri, tmp_path))
+    assert_equal(again, history(uri, again.run_id), whole)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture
-def run_id(uri: str, tmp_path: Path) -> str:
+def run_id(uri: str, executed: Callable[..., None]) -> str:
     """Return the id of a finished run with an evaluation point in the middle of training."""
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    executed()
     return str(load(uri, ("small",)).runs.query("kind == 'run'")["run_id"].item())
 
 
@@ -165,15 +165,15 @@ def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatc
 
 
 def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    other = again(run_id, uri, samples=100)
+    other = again(run_id, uri, samples=100, standard_errors=False)
     (name,) = histories(other, run_id)
     path = other.artifact(run_id, name) or Path()
     whole = path.read_bytes()
     path.write_bytes(b"no parquet")
-    assert len(headline_curve(again(run_id, uri), run_id)) == 1
+    assert len(headline_curve(again(run_id, uri, standard_errors=False), run_id)) == 1
     assert "is damaged, so the curve lacks those points" in caplog.text
     path.write_bytes(whole)
-    assert len(headline_curve(again(run_id, uri), run_id)) == 2
+    assert len(headline_curve(again(run_id, uri, standard_errors=False), run_id)) == 2
 
 
 def test_out_of_memory_is_no_advice_to_train_again(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     path = path_of(run_id, uri, results.CONFIG)
     path.write_text(path.read_text().replace('"device": "cpu"', f'"device": "{device}"'))
     shutil.copy(path_of(run_id, uri, results.WEIGHTS), path.parent / results.BEST_WEIGHTS)
-    assert values_of(again(run_id, uri), run_id)
+    assert values_of(again(run_id, uri, standard_errors=False), run_id)
     assert config_in(load(uri, ("small",)), run_id).device == device
     assert caplog.text.count(f"has the device {device}, which this machine does not have") == 1
 
@@ -350,9 +350,7 @@ def test_a_run_with_another_headline_keeps_its_curve_and_says_what_chose_its_bes
 
 
 def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings={"evaluation.best": True})
-    found = load(uri, ("small",))
-    run_id = str(found.runs.query("kind == 'run'")["run_id"].item())
+    run_id = run(small.config("dcgan", **{"evaluation.best": True}), small.context(uri, tmp_path / "runs")).run_id
     monkeypatch.setattr("bench.metrics.modes.reverse_kl", lambda generated, real: 1 / 0)
     chosen = best_in(again(run_id, uri), run_id)
     assert "ZeroDivisionError" in chosen["reasons"]["modes/class_kl"]

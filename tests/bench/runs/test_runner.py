@@ -120,11 +120,13 @@ def test_the_same_run_twice_is_bit_identical(uri: str, tmp_path: Path) -> None:
     assert values[0] == values[1]
 
 
-def test_evaluation_changes_no_training(uri: str, tmp_path: Path) -> None:
-    weights = []
-    for experiment, marks in (("small", 0), ("again", 5)):
-        result = run(small.config(**{"evaluation.marks": marks}), small.context(uri, tmp_path, experiment))
-        weights.append(load_file(results.load(uri, (experiment,)).artifact(result.run_id, results.WEIGHTS)))
+def test_evaluation_changes_no_training(uri: str, tmp_path: Path, whole: tuple[str, RunResult]) -> None:
+    result = run(small.config(**{"evaluation.marks": 0}), small.context(uri, tmp_path))
+    found = (
+        loaded(uri).artifact(result.run_id, results.WEIGHTS),
+        results.load(whole[0], ("whole",)).artifact(whole[1].run_id, results.WEIGHTS),
+    )
+    weights = [load_file(path) for path in found]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -150,10 +152,9 @@ def test_an_interrupted_run_resumes_bit_for_bit(uri: str, tmp_path: Path, varian
     pd.testing.assert_frame_equal(*timeless_curves)
 
 
-@pytest.mark.parametrize("version", ["this", "earlier"])
-def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path, version: str) -> None:
+def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path) -> None:
     """Callbacks get the same progress as in a run that was not stopped."""
-    progresses: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": []}
+    progresses: dict[str, list[tuple[int, float, dict[str, float], int, tuple[str, ...]]]] = {"whole": [], "stopped": [], "earlier": []}
 
     def watched(name: str, stop: Callable[[], bool] = never) -> RunResult:
         def watch(progress: RunProgress) -> None:
@@ -162,20 +163,18 @@ def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path
         return run(small.config(), small.context(uri, tmp_path / name, name), stop=stop, watch=watch)
 
     watched("whole")
-    assert watched("stopped", stop=lambda: bool(progresses["stopped"] and progresses["stopped"][-1][2])).status == "interrupted"
-    before = len(progresses["stopped"])
-    if version == "earlier":
-        for path in tmp_path.rglob("stopped/*/state.safetensors"):
+    for name in ("stopped", "earlier"):
+        assert watched(name, stop=lambda name=name: bool(progresses[name] and progresses[name][-1][2])).status == "interrupted"  # type: ignore[misc]
+        before = len(progresses[name])
+        assert 0 < before < len(progresses["whole"])
+        for path in tmp_path.rglob("earlier/*/state.safetensors"):  # of a version without `measured_at`
             state = serialization.load(path)
             del state["measured_at"]
             serialization.save(state, path)
-    assert watched("stopped").status == "finished"
-    assert 0 < before < len(progresses["whole"])
-    if version == "earlier":
-        assert [images for images, *_ in progresses["stopped"]] == [images for images, *_ in progresses["whole"]]
-        assert {measured_at for *_, measured_at, _ in progresses["stopped"][before:]} == {0}
-    else:
-        assert progresses["stopped"] == progresses["whole"]
+        assert watched(name).status == "finished"
+    assert progresses["stopped"] == progresses["whole"]
+    assert [images for images, *_ in progresses["earlier"]] == [images for images, *_ in progresses["whole"]]
+    assert {measured_at for *_, measured_at, _ in progresses["earlier"][before:]} == {0}
 
 
 def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path) -> None:
@@ -262,8 +261,9 @@ def untimed(uri: str, suite: str = "small") -> pd.DataFrame:
     return curve[~curve["key"].str.startswith("perf/")][TIMELESS].reset_index(drop=True)
 
 
-def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
+def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("bench.runs.recorder.Recorder.finish", broken)
         failed = run(small.config(), small.context(uri, tmp_path))
@@ -272,15 +272,16 @@ def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(uri: str, tmp_p
     again = run(small.config(), small.context(uri, tmp_path))
     assert (again.status, again.run_id, rounds) == ("finished", failed.run_id, [0])
     assert {key: again.values[key] for key in measured() if key in again.values} == {
-        key: whole.values[key] for key in measured() if key in whole.values
+        key: whole[1].values[key] for key in measured() if key in whole[1].values
     }
-    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    pd.testing.assert_frame_equal(untimed(uri), untimed(whole[0], "whole"))
     row = loaded(uri).runs.iloc[0]
     assert (row["status"], row["reason"]) == ("finished", "")
 
 
-def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
+def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
+) -> None:
     context = replace(small.context(uri, tmp_path), checkpoint_seconds=0.0)
     monkeypatch.setattr("bench.runs.checkpointing.SHARE", 1e9)
 
@@ -294,7 +295,7 @@ def test_a_run_that_failed_in_training_resumes_from_its_checkpoint(uri: str, tmp
     again = run(small.config(), context)
     assert (again.status, again.run_id) == ("finished", failed.run_id)
     assert 0 < rounds[0] < 10
-    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    pd.testing.assert_frame_equal(untimed(uri), untimed(whole[0], "whole"))
     client = store.connect(uri)
     history = [point.step for point in client.get_metric_history(again.run_id, "train/loss_d")]
     assert len(history) == len(set(history)) == 10
@@ -331,9 +332,10 @@ def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tm
     assert (again.status, again.run_id) == ("finished", stopped.run_id)
 
 
-def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_the_store_cannot_reopen_loses_no_training(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
+) -> None:
     """If the store has lost the run, a new run gets the whole curve from the checkpoint."""
-    run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 4)
     assert stopped.status == "interrupted"
@@ -346,7 +348,7 @@ def test_a_run_that_the_store_cannot_reopen_loses_no_training(uri: str, tmp_path
     assert again.status == "finished"
     assert again.run_id != stopped.run_id
     assert 0 < rounds[0] < 10
-    pd.testing.assert_frame_equal(untimed(uri), untimed(uri, "whole"))
+    pd.testing.assert_frame_equal(untimed(uri), untimed(whole[0], "whole"))
     assert len(lost.get_metric_history(again.run_id, "train/loss_d")) == 10
 
 
@@ -383,13 +385,13 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
 
 def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
     # With k = 5 and batches of 64, each update of G uses 320 images.
-    by_updates = small.config("wgan", **{"budget.generator_updates": 4})
+    by_updates = small.config("wgan", **{"budget.generator_updates": 2})
     updates = run(by_updates, small.context(uri, tmp_path))
-    by_images = run(small.config("wgan", **{"budget.images": 1280}), small.context(uri, tmp_path))
+    by_images = run(small.config("wgan", **{"budget.images": 640}), small.context(uri, tmp_path))
     timeless = [{key: value for key, value in result.values.items() if not key.startswith("perf/")} for result in (updates, by_images)]
     assert timeless[0] == timeless[1]
     curves = loaded(uri).curves.query("run_id == @updates.run_id and key == 'train/generator_updates'")
-    assert (curves["images"].max(), curves["value"].max()) == (1280, 4)
+    assert (curves["images"].max(), curves["value"].max()) == (640, 2)
 
 
 def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +453,7 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     base = run(config, small.context(uri, tmp_path))
     (saved,) = tmp_path.glob("*/state.safetensors")
     marks_seconds = serialization.load(saved)["evaluate_seconds"]
-    longer = small.config(variant, **{**settings, "budget.images": 3000})
+    longer = small.config(variant, **{**settings, "budget.images": config.budget.images + 1000})
     extended = extension(uri, tmp_path, base, longer)
     straight = run(longer, small.context(uri, tmp_path / "straight", "straight"))
     assert timeless(extended) == timeless(straight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
@@ -350,8 +351,10 @@ def test_a_worker_measures_with_the_classifier_of_the_driver(uri: str, tmp_path:
         executed(Node(tmp_path / "node", monkeypatch), [jobs[0].model_copy(update={"dataset": "labelled:FEW"})])
 
 
-def test_every_job_names_its_dataset(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small.execute(uri, tmp_path / "runs", only="dcgan", seeds=1)
+def test_every_job_names_its_dataset(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_suites: Callable[[int], Path]
+) -> None:
+    small.copy(finished_suites(1), tmp_path)
     jobs: list[Job] = []
 
     def recording(given: Any, **_: object) -> Any:

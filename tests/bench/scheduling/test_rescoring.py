@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import small
 
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
@@ -19,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("standard_errors")
 
 
 @pytest.fixture
-def found(uri: str, tmp_path: Path) -> Results:
+def found(uri: str, executed: Callable[..., None]) -> Results:
     """Return the results of two finished runs of the small suite."""
-    small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
+    executed(seeds=2)
     return load(uri, ("small",))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +36,16 @@ class Notes(Display):
 
 def test_a_suite_is_executed_once_with_its_reference_rows(uri: str, tmp_path: Path) -> None:
     notes = Notes()
-    first = small.execute(uri, tmp_path / "runs", display=notes)
-    assert (first.count("finished"), first.skipped) == (4, 0)
+    first = small.execute(uri, tmp_path / "runs", display=notes, seeds=1)
+    assert (first.count("finished"), first.skipped) == (2, 0)
     assert notes.ended[:2] == ["reference real finished", "reference untrained finished"]
     before = small.final_values(uri)
 
     again = Notes()
-    second = small.execute(uri, tmp_path / "runs", display=again)
-    assert (len(second.results), second.skipped, again.ended) == (0, 4, [])
-    third = small.execute(uri, tmp_path / "runs", display=again, seeds=3)
-    assert (third.count("finished"), third.skipped) == (2, 4)
+    second = small.execute(uri, tmp_path / "runs", display=again, seeds=1)
+    assert (len(second.results), second.skipped, again.ended) == (0, 2, [])
+    third = small.execute(uri, tmp_path / "runs", display=again)
+    assert (third.count("finished"), third.skipped) == (2, 2)
     after = small.final_values(uri)
     assert {key: after[key] for key in before} == before
     assert {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()} == {"state.safetensors", "metrics.jsonl"}
@@ -82,11 +83,11 @@ def test_without_ray_runs_are_executed_one_after_another_with_a_warning(
 
 def test_a_stopped_suite_keeps_finished_runs_and_resumes_the_others(uri: str, tmp_path: Path) -> None:
     notes = Notes()
-    stopped = small.execute(uri, tmp_path / "runs", display=notes, stop=lambda: len(notes.ended) >= 3)
+    stopped = small.execute(uri, tmp_path / "runs", display=notes, stop=lambda: len(notes.ended) >= 3, seeds=1)
     assert stopped.interrupted
     assert stopped.count("finished") == 1
-    rest = small.execute(uri, tmp_path / "runs")
-    assert (rest.count("finished"), rest.skipped) == (3, 1)
+    rest = small.execute(uri, tmp_path / "runs", seeds=1)
+    assert (rest.count("finished"), rest.skipped) == (1, 1)
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (UserError, "failed")])
@@ -122,8 +123,8 @@ def test_a_run_whose_process_died_resumes_or_restarts(uri: str, tmp_path: Path, 
     assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
 
 
-def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_path: Path) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
+    executed()
     before = load(uri, ("small",))
     run_id = before.runs.query("kind == 'run'")["run_id"].item()
     Tracker(uri, "small").client.set_tag(run_id, "protocol", "an older one")
@@ -137,9 +138,9 @@ def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path) -> None:
+def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
     choice = {"seeds": 1, "only": "dcgan", "settings": {"evaluation.samples": 100}}
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+    executed()
     before = small.final_values(uri)
     notes = Notes()
     small.execute(uri, tmp_path / "runs", display=notes, **choice)
@@ -155,8 +156,10 @@ def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [pytest.param(None, marks=pytest.mark.slow), b"no tensors"])
-def test_a_run_without_weights_is_logged_and_the_others_are_measured(uri: str, tmp_path: Path, content: bytes | None) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=2, only="dcgan")
+def test_a_run_without_weights_is_logged_and_the_others_are_measured(
+    uri: str, tmp_path: Path, content: bytes | None, executed: Callable[..., None]
+) -> None:
+    executed(seeds=2)
     found = load(uri, ("small",))
     first, second = found.runs.query("kind == 'run'").sort_values("seed")["run_id"]
     weights = found.artifact(first, "weights/last.safetensors")
@@ -188,8 +191,8 @@ def test_too_many_workers_are_refused_before_any_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_references_are_shared_by_suites(uri: str, tmp_path: Path) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+def test_references_are_shared_by_suites(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
+    executed()
     notes = Notes()
     other = small.Suite(name="other", idea="another", entries=small.SUITE.entries, datasets=("digits",), settings=small.SUITE.settings)
     small.execute(uri, tmp_path / "runs", suite=other, seeds=1, only="dcgan", display=notes)
@@ -239,8 +242,8 @@ def test_an_impossible_extension_is_refused_before_any_write(uri: str, tmp_path:
     assert len(load(uri, ("small",)).runs.query("kind == 'run'")) == 1
 
 
-def test_planning_writes_nothing_and_finds_recorded_runs(uri: str, tmp_path: Path) -> None:
-    small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan")
+def test_planning_writes_nothing_and_finds_recorded_runs(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
+    executed()
     store = (tmp_path / "mlflow.db").read_bytes()
     execution_plan = plan_execution(small.SUITE, plan(small.SUITE, seeds=1), uri=uri, folder=tmp_path / "other", workers=1, probe=False)
     assert [action.kind for action in execution_plan.actions] == ["train", "skip"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +29,11 @@ VALUE = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run]]:
+def recorded(finished_suites: Callable[[int], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run]]:
     """Return the URI of a store with finished runs and reference rows, and all its runs."""
     folder = tmp_path_factory.mktemp("recorded")
-    shutil.copy(migrated_store, folder / "mlflow.db")
+    small.copy(finished_suites(1), folder)
     uri = f"sqlite:///{folder}/mlflow.db"
-    small.execute(uri, folder / "runs", seeds=1, only="dcgan")
     client = store.connect(uri)
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return uri, list(client.search_runs(ids))

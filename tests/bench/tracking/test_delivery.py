@@ -22,7 +22,7 @@ from bench.core.lock_check import LockLost
 from bench.runs.lock import FILE, run_lock
 from bench.runs.pending_writes import deliver_earlier, deliver_pending
 from bench.runs.runner import run
-from bench.runs.types import RunProgress
+from bench.runs.types import RunProgress, RunResult
 from bench.tracking import delivery, results, store
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import RETRY_SECONDS, public_uri
@@ -440,10 +440,9 @@ def test_a_journal_in_use_is_skipped(uri: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_a_run_resumes_though_its_store_refuses_the_writes_of_its_end(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: bool, whole: tuple[str, RunResult]
 ) -> None:
     """The run resumes from a checkpoint with all points. Without a checkpoint it restarts, because none of its points was sent."""
-    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     send, calls, away = delivery.send, iter(range(10**6)), [True]
 
     def failing(client: Any, write: Write, file: Path | None) -> None:
@@ -462,7 +461,7 @@ def test_a_run_resumes_though_its_store_refuses_the_writes_of_its_end(
     assert len(list((tmp_path / "runs").rglob("end-*.json"))) == 1
     result = run(small.config(), context, watch=lambda _: away.clear())
     assert (result.run_id, result.status) == (stopped.run_id, "finished")
-    assert curve(uri, result.run_id) == curve(uri, whole.run_id)
+    assert curve(uri, result.run_id) == curve(whole[0], whole[1].run_id)
 
 
 def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
@@ -473,9 +472,8 @@ def curve(uri: str, run_id: str) -> list[tuple[int, str, float]]:
 
 
 def test_a_run_whose_store_stops_answering_finishes_and_is_complete_after_sync(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
 ) -> None:
-    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     away = False
     sent = delivery.send
 
@@ -495,18 +493,16 @@ def test_a_run_whose_store_stops_answering_finishes_and_is_complete_after_sync(
     away = False
     deliver_earlier(tmp_path / "runs", uri)
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "finished"
-    assert curve(uri, result.run_id) == curve(uri, whole.run_id)
-    both = results.load(uri, ("small", "whole"))
-    curves = [both.curves[both.curves["run_id"] == one.run_id] for one in (result, whole)]
+    assert curve(uri, result.run_id) == curve(whole[0], whole[1].run_id)
+    curves = [results.load(store_uri, (suite,)).curves for store_uri, suite in ((uri, "small"), (whole[0], "whole"))]
     points = [frame[~frame["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist() for frame in curves]
     assert len(points[0]) > 50
     assert points[0] == points[1]
 
 
 def test_a_run_stopped_while_its_store_does_not_answer_resumes_bit_for_bit(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
 ) -> None:
-    whole = run(small.config(), small.context(uri, tmp_path / "other", "whole"))
     sent, calls = delivery.send, iter(range(10**6))
 
     def away(*_: object) -> None:
@@ -519,7 +515,7 @@ def test_a_run_stopped_while_its_store_does_not_answer_resumes_bit_for_bit(
     deliver_earlier(tmp_path / "runs", uri)
     resumed = run(small.config(), small.context(uri, tmp_path / "runs"))
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
-    assert curve(uri, resumed.run_id) == curve(uri, whole.run_id)
+    assert curve(uri, resumed.run_id) == curve(whole[0], whole[1].run_id)
 
 
 @pytest.mark.slow  # starts an MLflow server twice

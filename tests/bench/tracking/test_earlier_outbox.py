@@ -13,6 +13,7 @@ import small
 from bench.core import serialization
 from bench.runs.pending_writes import deliver_pending
 from bench.runs.runner import run
+from bench.runs.types import RunResult
 from bench.tracking import store
 from bench.tracking.client import Tracker
 from bench.tracking.delivery import public_uri
@@ -71,9 +72,8 @@ def earlier(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pending", [False, True])
-def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pending: bool) -> None:
+def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pending: bool, whole: tuple[str, RunResult]) -> None:
     """If the store has all its writes, the same run resumes. Otherwise a new run gets the whole curve."""
-    whole = run(small.config(), small.context(uri, tmp_path / "whole", "whole"))
     calls, context = iter(range(10**6)), small.context(uri, tmp_path / "runs")
     stopped = run(small.config(), context, stop=lambda: next(calls) >= 7)
     for path in (tmp_path / "runs").rglob("state*.safetensors"):
@@ -88,8 +88,8 @@ def test_a_checkpoint_of_an_earlier_version_resumes(uri: str, tmp_path: Path, pe
     result = run(small.config(), context)
     assert (result.status, result.run_id == stopped.run_id) == ("finished", not pending)
     histories = [
-        [(point.step, point.value) for point in store.connect(uri).get_metric_history(one.run_id, "train/loss_d")]
-        for one in (result, whole)
+        [(point.step, point.value) for point in store.connect(of).get_metric_history(run_id, "train/loss_d")]
+        for of, run_id in ((uri, result.run_id), (whole[0], whole[1].run_id))
     ]
     assert histories[0] == histories[1]
     assert {path.name for path in folder.iterdir()} == {"state.safetensors", "metrics.jsonl"}

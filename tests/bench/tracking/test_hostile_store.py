@@ -136,11 +136,10 @@ def test_outboxes_of_an_earlier_version(path: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(migrated_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorded(finished_suites: Callable[[int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a store that has one finished run."""
     folder = tmp_path_factory.mktemp("recorded")
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    small.execute(f"sqlite:///{folder}/mlflow.db", folder / "runs", seeds=1, only="dcgan")
+    small.copy(finished_suites(1), folder)
     return folder
 
 
