@@ -156,11 +156,7 @@ def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path
     runs = load(uri, ("tiny",)).runs
     assert set(runs[runs["phase"] == "final"]["headline"]) == {PIXELS}
     with pytest.raises(UserError, match="already exists with another objective"):
-<<<<<<< HEAD
-        swept(planned(uri, tmp_path, replace(ONE, objectives=(FID_CLASSIFIER,))))
-=======
         swept(planned(uri, tmp_path, replace(study, objectives=(FID_CLASSIFIER,))))
->>>>>>> main
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

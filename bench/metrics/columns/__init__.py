@@ -13,15 +13,10 @@ from typing import get_args
 
 from bench.core.errors import UserError, nearest, one_line
 from bench.metrics.columns.definition import NEEDS, Card, Direction, Scale
-<<<<<<< HEAD
-from bench.metrics.columns.evaluation import DIVERSITY, MEMORISATION, MIXTURE_JS, MODES, REVERSE_KL
-from bench.metrics.columns.quality import FID_CLASSIFIER, FID_DISTILLED, PIXELS, QUALITY, SPECTRUM
-=======
 from bench.metrics.columns.diversity import DIVERSITY
 from bench.metrics.columns.memorisation import MEMORISATION
 from bench.metrics.columns.modes import MIXTURE_JS, MODES, REVERSE_KL
-from bench.metrics.columns.quality import FID_CLASSIFIER, PIXELS, QUALITY, SPECTRUM
->>>>>>> main
+from bench.metrics.columns.quality import FID_CLASSIFIER, FID_DISTILLED, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
