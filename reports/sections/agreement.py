@@ -7,7 +7,7 @@ import math
 
 import pandas as pd
 
-from bench.metrics.columns import FID_CLASSIFIER, PIXELS, card
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, PIXELS, card
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
 from reports.format import join_words, number
@@ -17,11 +17,11 @@ from reports.stats import rank_agreement
 from reports.view import View
 
 TITLE = "Do the extractors agree?"
-KEYS = (FID_CLASSIFIER, PIXELS, "quality/fid_photo", "quality/fid_inception")
+KEYS = (FID_DISTILLED, FID_CLASSIFIER, PIXELS, "quality/fid_photo", "quality/fid_inception")
 FEWEST = 3  # entries; the order of two has no information
 WHY = (
-    "A classifier's features separate classes, so blurred silhouettes can score well. Pixels respond to blur and brightness, and not to objects. "
-    "If the two disagree, neither number decides: look at the samples."
+    "A distilled network imitates an ImageNet network, and uses no classes. A classifier's features separate classes, so blurred silhouettes can score well. "
+    "Pixels respond to blur and brightness, and not to objects. If they disagree, no number decides alone: look at the samples."
 )
 
 

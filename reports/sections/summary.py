@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.metrics.columns import BEST, PIXELS, card, is_metric
+from bench.metrics.columns import BEST, FID_CLASSIFIER, PIXELS, card, is_metric
 from reports.cohort import Cohort, CohortEntry
 from reports.comparisons import failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table
@@ -23,6 +23,7 @@ from reports.view import View
 
 TITLE = "Summary"
 METRICS = (
+    FID_CLASSIFIER,
     PIXELS,
     "quality/precision_classifier",
     "quality/recall_classifier",

@@ -37,14 +37,14 @@ SCALE_HEADING, FAILURES_HEADING, PHOTO_HEADING = (
     "The extractor photo",
 )  # in docs/metrics.md
 PHOTO_IMAGES = 2_500
-PHOTO_COLUMNS = ("quality/fid_photo", "quality/kid_photo", "quality/fid_classifier", "quality/frechet_pixels")
+PHOTO_COLUMNS = ("quality/fid_photo", "quality/kid_photo", "quality/fid_distilled", "quality/fid_classifier", "quality/frechet_pixels")
 PHOTO_ROWS = (
     ("classes lost", 3.0), ("each image repeated", 10.0), ("blur", 0.5), ("blur", 1.0), ("blur", 2.0), ("blur", 4.0), ("noise", 8.0), ("noise", 16.0),
     ("noise", 32.0), ("negatives", 0.25), ("plain noise", 0.25), ("grey blobs", 0.25), ("checkerboard", 8.0),
 )  # fmt: skip  # failure, severity
 
 COLUMNS = (
-    "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",
+    "quality/fid_distilled", "quality/fid_classifier", "quality/kid_classifier", "quality/classifier_score", "quality/precision_classifier",
     "quality/recall_classifier", "quality/density_classifier", "quality/coverage_classifier", "quality/clipped_density_classifier",
     "quality/clipped_coverage_classifier", "quality/nn_accuracy_generated_classifier", "quality/nn_accuracy_real_classifier",
     "quality/frechet_pixels", "quality/spectrum", "quality/spectrum_high",

@@ -11,6 +11,15 @@ SPECTRUM = "quality/spectrum"
 
 QUALITY = (
     Card(
+        key=FID_DISTILLED,
+        title="distilled FID",
+        direction="lower",
+        needs=("distilled",),
+        citation="Heusel et al. 2017, arXiv 1706.08500, on features of a network distilled (Hinton et al. 2015, arXiv 1503.02531) from EfficientNet-Lite0",
+        meaning="Fréchet distance on the features of a small network that imitates an ImageNet network on images of this dataset. It uses no classes. It orders "
+        "generators about as the ImageNet network does (docs/headline). Not the published FID: compare it only with numbers of this extractor.",
+    ),
+    Card(
         key=FID_CLASSIFIER,
         title="classifier-FID",
         direction="lower",
@@ -149,15 +158,6 @@ QUALITY = (
         needs=("classifier", "neighbours"),
         citation="Lopez-Paz and Oquab 2017, arXiv 1610.06545; Xu et al. 2018, arXiv 1806.07755",
         meaning="The same for the real images alone. If it is high, few real images have a generated image near them. If it is below 0.5, more generated than real images are near them.",
-    ),
-    Card(
-        key=FID_DISTILLED,
-        title="distilled FID",
-        direction="lower",
-        needs=("distilled",),
-        citation="Heusel et al. 2017, arXiv 1706.08500, on features of a network distilled (Hinton et al. 2015, arXiv 1503.02531) from EfficientNet-Lite0",
-        meaning="Fréchet distance on the features of a small network that imitates an ImageNet network on images of this dataset. It uses no classes. It orders "
-        "generators about as the ImageNet network does (docs/headline). Not the published FID: compare it only with numbers of this extractor.",
     ),
     Card(
         key=PIXELS,

@@ -17,6 +17,12 @@ from bench.metrics.neighbours import K_BALL
 PRECISION = "quality/precision_classifier"
 
 
+@metric(card(FID_DISTILLED))
+def frechet_distilled(evidence: Evidence) -> float:
+    """Return the Fréchet distance of generated and real images, in features of a distilled network."""
+    return _frechet(evidence, DISTILLED)
+
+
 @metric(card(FID_CLASSIFIER))
 def frechet_classifier(evidence: Evidence) -> float:
     """Return the Fréchet distance of generated and real images, in classifier features."""
@@ -111,12 +117,6 @@ def nearest_neighbour_accuracy_generated(evidence: Evidence) -> float:
 def nearest_neighbour_accuracy_real(evidence: Evidence) -> float:
     """Return the share of real images whose nearest other image is a real one."""
     return mean(evidence.recognised_real)
-
-
-@metric(card(FID_DISTILLED))
-def frechet_distilled(evidence: Evidence) -> float:
-    """Return the Fréchet distance of generated and real images, in features of a distilled network."""
-    return _frechet(evidence, DISTILLED)
 
 
 @metric(card(PIXELS))
