@@ -19,6 +19,7 @@ from bench.metrics.extractors.photo import photo_features
 from bench.metrics.extractors.training_plan import TrainingPlan, plan_for
 
 TEACHER = "photo"
+REPEATED = "photo, other samples"  # no candidate: how well the teacher agrees with itself
 BATCH = 500
 DIMS = 64  # principal components of concatenated layers
 

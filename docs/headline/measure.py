@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from candidates import TEACHER, Candidate, candidates
+from candidates import REPEATED, TEACHER, Candidate, candidates
 from planted import Planted, planted_sets
 from torch import Tensor
 
@@ -41,12 +41,16 @@ DATA = ("fashion-mnist", "digits")
 SAMPLES = 2_500  # of each set and of the test split, at most
 PICTURED = 100  # images of each set that picture.py may draw
 SPEED_IMAGES = 10_000
+OTHER_SEED = 1  # of the latents of the other samples
 BUDGET = "param:budget.images"  # column of the results
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSet:
-    """Images that are compared with the test images. `budget`: real training images of a generator; `severity`: of a planted fault."""
+    """Images that are compared with the test images.
+
+    `budget`: real training images of a generator. `severity`: of a planted fault. `others`: as many other samples of the generator.
+    """
 
     dataset: str
     kind: str  # reference, generator or planted
@@ -54,6 +58,7 @@ class ImageSet:
     images: Tensor
     budget: int = 0
     severity: float = 0.0
+    others: Tensor | None = None
 
     @property
     def key(self) -> str:
@@ -87,10 +92,12 @@ def _rows(name: str, samples: int) -> Iterator[Mapping[str, object]]:
             real = fit_gaussian(_features(candidate, f"{name}-test", test))
             for each in sets:
                 features = _features(candidate, each.key, each.images)
-                yield {
-                    "dataset": name, "kind": each.kind, "name": each.name, "budget": each.budget, "severity": each.severity, "candidate": candidate.name,
-                    "distance": frechet_distance(fit_gaussian(features), real), "standard_error": _standard_error(features, real),
-                }  # fmt: skip
+                row = {"dataset": name, "kind": each.kind, "name": each.name, "budget": each.budget, "severity": each.severity}
+                distance = frechet_distance(fit_gaussian(features), real)
+                yield row | {"candidate": candidate.name, "distance": distance, "standard_error": _standard_error(features, real)}
+                if candidate.name == TEACHER and each.others is not None:
+                    others = _features(candidate, f"{each.key}-others", each.others)
+                    yield row | {"candidate": REPEATED, "distance": frechet_distance(fit_gaussian(others), real)}
                 advance(1)
     for candidate in chosen:
         yield {
@@ -112,9 +119,10 @@ def _generators(dataset: str, n: int) -> Iterator[ImageSet]:
         for run in runs.itertuples():
             file = CACHE / f"{run.run_id}-{n}.pt"
             if not file.exists():
-                torch.save(load_generator(run.run_id, uri).sample(n), file)
-            images = torch.load(file, weights_only=True)
-            yield ImageSet(dataset=dataset, kind="generator", name=str(run.variant), images=images, budget=int(run.budget))
+                generator = load_generator(run.run_id, uri)
+                torch.save([generator.sample(n), generator.sample(n, seed=OTHER_SEED)], file)
+            images, others = torch.load(file, weights_only=True)
+            yield ImageSet(dataset=dataset, kind="generator", name=str(run.variant), images=images, budget=int(run.budget), others=others)
             advance(1)
 
 
