@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.core.errors import one_line
-from bench.metrics.columns import measured
+from bench.metrics.columns import card, measured
 from bench.tracking.results import Results
 from reports.cohort import text
 
@@ -29,33 +29,42 @@ class ProtocolGroup:
 
     runs: pd.DataFrame
     protocols: dict[str, str]
+    common: frozenset[str] = frozenset()  # metrics with a direction that every finished run with known protocols has
     unknown: str = ""
 
 
 def by_protocol(runs: pd.DataFrame, protocols: dict[str, dict[str, str]]) -> list[ProtocolGroup]:
     """Return the groups, the largest first. A run without measurements, such as a failed one, is in every group with known protocols.
 
-    A measured run with unknown protocols is only in a group of runs with the same overall hash.
+    The runs of a group have a metric in common that can rank them. A measured run with unknown protocols is only in a group of runs with
+    the same overall hash.
     """
-    groups: list[tuple[set[str], dict[str, str]]] = []
-    for run in runs.sort_values(["started", "run_id"], na_position="first")["run_id"]:
+    groups: list[tuple[set[str], dict[str, str], set[str]]] = []
+    ordered = runs.sort_values(["started", "run_id"], na_position="first")
+    for run, status in zip(ordered["run_id"], ordered["status"], strict=True):
         own = protocols.get(run, {})
         if not own:
             continue
-        for members, known in groups:
-            if agree(own, known):
+        values = own if status == "finished" else measured()  # by any metric, a failed run is last
+        ranking = {key for key in values if card(key).direction != "none"}
+        for members, known, common in groups:
+            if agree(own, known) and common & ranking:
                 members.add(run)
                 known.update(own)
+                common &= ranking
                 break
         else:
-            groups.append(({run}, dict(own)))
+            groups.append(({run}, dict(own), ranking))
     lone: dict[str, set[str]] = {}
     for run in runs[(runs["status"] == "finished") & _have_values(runs) & ~runs["run_id"].isin(list(protocols))].to_dict("records"):
         lone.setdefault(text(run["protocol"]) or f"of the run {text(run['run_id'])[:ID_DIGITS]}", set()).add(run["run_id"])
     bare = {run for run in runs["run_id"] if not protocols.get(run)}.difference(*lone.values())
     if not groups and (bare or not lone):
-        groups = [(set(), {})]
-    parts = [ProtocolGroup(runs=runs[runs["run_id"].isin(members | bare)], protocols=known) for members, known in groups]
+        groups = [(set(), {}, set())]
+    parts = [
+        ProtocolGroup(runs=runs[runs["run_id"].isin(members | bare)], protocols=known, common=frozenset(common))
+        for members, known, common in groups
+    ]
     parts += [
         ProtocolGroup(runs=runs[runs["run_id"].isin(members)], protocols={}, unknown=one_line(name, most=40))
         for name, members in sorted(lone.items())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -198,12 +198,12 @@ def _latest(runs: pd.DataFrame) -> pd.DataFrame:
 def _cohort(part: ProtocolGroup, references: pd.DataFrame, protocols: dict[str, dict[str, str]], *, split: bool) -> Cohort:
     runs, known = part.runs, part.protocols
     first = runs.iloc[0]
-    headline = _headline(runs)
+    headline = _headline(runs, part.common)
     entries = [CohortEntry(name=str(name), runs=group.reset_index(drop=True)) for name, group in runs.groupby("entry", sort=True)]
     agreeing = references["run_id"].map(lambda run: agree(protocols.get(run, {}), known)).astype(bool)
-    references = references[agreeing & (not part.unknown) & (references["dataset"] == first["dataset"])].sort_values(
-        ["started", "run_id"], na_position="first"
-    )
+    references = references[agreeing & (not part.unknown) & (references["dataset"] == first["dataset"])]
+    references = references.assign(_known=[not math.isnan(value) for value in numbers(references, headline.key)])
+    references = references.sort_values(["_known", "started", "run_id"], na_position="first").drop(columns="_known")
     return Cohort(
         index=0,
         dataset=text(first["dataset"]),
@@ -227,10 +227,11 @@ def _why(part: ProtocolGroup, headline: Card) -> str:
     return f"evaluation protocol {part.protocols.get(headline.key, 'unrecorded')} of {headline.title}"
 
 
-def _headline(runs: pd.DataFrame) -> Card:
-    """Return the metric that ranks the entries: of the measured ones, the one that most runs recorded, else the first with a direction.
+def _headline(runs: pd.DataFrame, common: Collection[str]) -> Card:
+    """Return the metric that ranks the entries, of those in `common` if any of them is measured, else of all measured ones.
 
-    Without any measurement, return the recorded one. Runs without this record are ranked by classifier-FID.
+    It is the one that most runs recorded, else the first with a direction. Without any measurement, it is the recorded one. Runs without
+    this record are ranked by classifier-FID.
     """
     recorded = [
         key
@@ -238,7 +239,8 @@ def _headline(runs: pd.DataFrame) -> Card:
         if is_metric(key) and card(key).direction != "none"
     ]
     others = [key for key in measured() if card(key).direction != "none"]
-    found = (key for key in (*recorded, *others) if not all(map(math.isnan, numbers(runs, key))))
+    ranking = sorted((*recorded, *others), key=lambda key: key not in common)
+    found = (key for key in ranking if not all(map(math.isnan, numbers(runs, key))))
     return card(next(found, next(iter(recorded), FID_CLASSIFIER)))
 
 

@@ -42,7 +42,7 @@ def blocks(cohort: Cohort, view: View) -> list[Block]:
     """Return the table. The list is empty for one entry, for a metric without a direction, or without evaluation points before the end."""
     marks = _marks(cohort, view)
     level = target(cohort)
-    if level is None or not marks or max(map(len, marks.values())) < FEWEST_MARKS:
+    if level is None or not marks:
         return []
     found = {entry.name: reached(entry, marks, level, cohort.headline) for entry in cohort.entries}
     return [Heading(text=TITLE), _table(cohort, view.palette, found, level, [len(own) for own in marks.values()])]
@@ -75,10 +75,10 @@ def reached(entry: CohortEntry, marks: dict[str, pd.DataFrame], level: float, me
 
 
 def _marks(cohort: Cohort, view: View) -> dict[str, pd.DataFrame]:
-    """Return the headline metric at the evaluation points of each run, by run id."""
+    """Return the headline metric at the evaluation points of each run, by run id. Runs that measured it only at their end have none."""
     points = curve(view.results.curves, (cohort.headline.key,))
     points = points[points["run_id"].isin(cohort.runs["run_id"]) & points["value"].notna()]
-    return {str(run_id): own for run_id, own in points.groupby("run_id", sort=True)}
+    return {str(run_id): own for run_id, own in points.groupby("run_id", sort=True) if len(own) >= FEWEST_MARKS}
 
 
 def _table(cohort: Cohort, palette: Palette, found: dict[str, TargetTimes], level: float, marks: Sequence[int]) -> Table:

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
-from synthetic_results import SyntheticRun, complete, points, references, results, synthetic_runs
+from synthetic_results import SyntheticRun, complete, distilled_runs, points, references, results, synthetic_runs
 
 from bench.metrics.columns import measured
 from reports.build import OCCASIONAL, SECTIONS, build, summary_tables, write
@@ -116,6 +116,17 @@ def test_two_results_versions_are_a_warning_at_the_top() -> None:
     )
     assert "results version" in document.warnings[0]
     assert "fashion-mnist, results version 2" in text_of(document)
+
+
+def test_older_runs_with_another_headline_and_new_ones_read_well() -> None:
+    newer = {"c": ((1.0, 5.0), (1.1, 6.0), (1.2, 7.0)), "d": ((2.0, 30.0), (2.1, 31.0), (2.2, 32.0))}
+    runs = [*synthetic_runs(TWO), *distilled_runs(newer), *distilled_runs(newer, dataset="digits"), *references()]
+    document = build(results(runs), title="t")
+    assert not document.warnings
+    verdict = text_of(document, "verdict")
+    assert "Lowest median distilled FID on digits" in verdict
+    assert "Lowest median classifier-FID on fashion-mnist" in verdict
+    assert "No run has" not in text_of(document)
 
 
 def test_data_without_metrics_reads_well(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
-from synthetic_results import FID, KL, PIXELS, SyntheticRun, points, references, results, synthetic_runs
+from synthetic_results import DISTILLED, FID, KL, PIXELS, SyntheticRun, distilled_runs, points, references, results, synthetic_runs
 from synthetic_study import final_runs, search_runs, studied, usual
 
 from bench.core.errors import UserError
@@ -215,6 +216,58 @@ def test_a_recorded_headline_that_nobody_has_gives_way() -> None:
     assert view(results(unmeasured)).cohorts[0].headline.key == PIXELS
     older = [replace(run, columns={"headline": KL}) for run in synthetic_runs(TWO)]
     assert view(results(older)).cohorts[0].headline.key == FID
+
+
+# By distilled FID, c is better than d. By classifier-FID, d is better than c and all others.
+NEWER = {"c": ((1.0, 30.0), (1.1, 31.0), (1.2, 32.0)), "d": ((2.0, 5.0), (2.1, 6.0), (2.2, 7.0))}
+
+
+@pytest.mark.parametrize("older", [{"a": (10.0, 11.0, 12.0)}, {name: (10.0 + i, 11.0, 12.0) for i, name in enumerate("aefgh")}])
+def test_runs_with_two_headlines_are_ranked_by_the_one_that_all_have(older: dict[str, tuple[float, ...]]) -> None:
+    (cohort,) = view(results([*synthetic_runs(older), *distilled_runs(NEWER)])).cohorts
+    assert cohort.headline.key == FID
+    assert [entry.name for entry in cohort.entries] == ["d", *older, "c"]
+    assert all(len(entry.sample(FID).values) == 3 for entry in cohort.entries)
+    assert not any(pair.reason for pair in cohort.comparisons)
+    (alone,) = view(results(distilled_runs(NEWER))).cohorts
+    assert (alone.headline.key, [entry.name for entry in alone.entries]) == (DISTILLED, ["c", "d"])
+
+
+def test_runs_without_a_common_metric_are_in_two_cohorts() -> None:
+    new = [replace(run, metrics={}) for run in distilled_runs(NEWER)]
+    cohorts = view(results([*synthetic_runs(TWO), *new])).cohorts
+    assert {cohort.headline.key: [entry.name for entry in cohort.entries] for cohort in cohorts} == {FID: ["a", "b"], DISTILLED: ["c", "d"]}
+    assert len({cohort.title for cohort in cohorts}) == 2
+    both = SyntheticRun(variant="e", fid=9.0, headline=DISTILLED, metrics={FID: 9.0})
+    for cohort in view(results([*synthetic_runs(TWO), *new, both])).cohorts:
+        assert all(entry.sample(cohort.headline.key).values for entry in cohort.entries)
+
+
+def test_a_common_metric_ranks_even_if_it_is_no_ones_headline() -> None:
+    old = [replace(run, metrics={PIXELS: run.fid / 10}) for run in synthetic_runs(TWO)]
+    new = [replace(run, metrics={PIXELS: run.fid}) for run in distilled_runs(NEWER)]
+    (cohort,) = view(results([*old, *new])).cohorts
+    assert (cohort.headline.key, [entry.name for entry in cohort.entries]) == (PIXELS, ["a", "c", "b", "d"])
+
+
+def test_a_failed_run_does_not_change_the_headline() -> None:
+    failed = SyntheticRun(variant="a", status="failed")
+    found = results([failed, *distilled_runs(NEWER)])
+    recorded = pd.DataFrame([(failed.run_id, FID, f"p0-{FID}")], columns=found.protocols.columns)
+    (cohort,) = view(replace(found, protocols=pd.concat([recorded, found.protocols]))).cohorts
+    assert cohort.headline.key == DISTILLED
+    assert {entry.name for entry in cohort.entries} == {"a", "c", "d"}
+
+
+def test_reference_rows_have_the_headline_of_their_cohort() -> None:
+    scale = {"real": 0.2, "untrained": 9.0}
+    own = [
+        SyntheticRun(variant=name, fid=value, headline=DISTILLED, metrics={FID: 10 * value}, columns={"kind": "reference"})
+        for name, value in scale.items()
+    ]
+    for rows in ([*own, *references()], [*references(), *own]):  # in both orders of start
+        (cohort,) = view(results([*distilled_runs(NEWER), *rows])).cohorts
+        assert dict(zip(cohort.references["variant"], cohort.references[DISTILLED], strict=True)) == scale
 
 
 @pytest.mark.parametrize("recorded", ["quality/unheard_of", "train/loss_d", "modes/collapse_se"])

@@ -37,6 +37,7 @@ MEASURED = (
     "modes/collapse",
 )
 PIXELS = "quality/frechet_pixels"
+DISTILLED = "quality/fid_distilled"
 KL = "modes/reverse_kl"
 NEW: dict[str, tuple[float, float]] = {  # (typical value, spread between runs) of other metrics of images
     "quality/fid_infinity_classifier": (35.0, 3.0),
@@ -96,6 +97,15 @@ def synthetic_runs(fids: Mapping[str, Sequence[float]], **columns: Any) -> list[
     """Return finished runs with these FIDs, one seed for each value."""
     return [
         SyntheticRun(variant=name, seed=seed, fid=fid, columns=columns) for name, values in fids.items() for seed, fid in enumerate(values)
+    ]
+
+
+def distilled_runs(values: Mapping[str, Sequence[tuple[float, float]]], **columns: Any) -> list[SyntheticRun]:
+    """Return finished runs with another headline: (distilled FID, classifier-FID) of each seed. Only the former has evaluation points."""
+    return [
+        SyntheticRun(variant=name, seed=seed, fid=distilled, headline=DISTILLED, metrics={FID: fid}, columns=columns)
+        for name, pairs in values.items()
+        for seed, (distilled, fid) in enumerate(pairs)
     ]
 
 

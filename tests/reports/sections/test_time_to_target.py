@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
-from synthetic_results import FID, SyntheticRun, results, synthetic_runs
+from synthetic_results import FID, SyntheticRun, distilled_runs, results, synthetic_runs
 
 from bench.metrics.columns import card
 from bench.tracking.results import Results
@@ -82,6 +83,15 @@ def test_a_run_without_values_is_left_out() -> None:
     texts = rows(replace(found, curves=remaining))
     assert texts[0] == ["a", "2 of 2", "112,500", "22.5"]
     assert texts[-1] == ["d", "no run measured", "", ""]
+
+
+def test_a_run_with_another_headline_at_its_evaluation_points_is_not_measured() -> None:
+    new = distilled_runs({"e": ((1.0, 5.0), (1.0, 6.0), (1.0, 7.0))})
+    found = results([*synthetic_runs(FOUR), *new])
+    ends = pd.DataFrame([(run.run_id, 150_000, 30.0, FID, run.metrics[FID]) for run in new], columns=found.curves.columns)
+    texts = rows(replace(found, curves=pd.concat([found.curves, ends], ignore_index=True)))
+    assert texts[0] == ["e", "no run measured", "", ""]
+    assert texts[1][1] != "no run measured"
 
 
 @pytest.mark.parametrize(
