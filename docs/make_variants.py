@@ -25,7 +25,7 @@ from bench.cli.variant_page import changed, number, paper_link
 from bench.core.atomic_files import write_atomic
 from bench.core.config import VARIANTS
 from bench.core.spec import Variant
-from bench.metrics.columns import FID_CLASSIFIER, card
+from bench.metrics.columns import FID_DISTILLED, card
 from bench.tracking import results, store
 from reports.cohort import settings_of
 from variants.formulas import SYMBOLS
@@ -47,12 +47,12 @@ class Suite:
     def runs(self, variant: str) -> pd.DataFrame:
         """Return the runs of a variant on images, one row for each seed."""
         runs = self.found.runs
-        return runs[(runs["kind"] == "run") & (runs["variant"] == variant) & (runs["headline"] == FID_CLASSIFIER)].sort_values("seed")
+        return runs[(runs["kind"] == "run") & (runs["variant"] == variant) & (runs["headline"] == FID_DISTILLED)].sort_values("seed")
 
     def reference(self, kind: str) -> float:
         """Return the headline metric of the reference row `real` or `untrained`."""
         runs = self.found.runs
-        return float(runs[(runs["kind"] == "reference") & (runs["variant"] == kind)][FID_CLASSIFIER].iloc[0])
+        return float(runs[(runs["kind"] == "reference") & (runs["variant"] == kind)][FID_DISTILLED].iloc[0])
 
 
 def page(suite: Suite) -> str:
@@ -63,7 +63,7 @@ def page(suite: Suite) -> str:
 
 
 def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
-    seeds = suite.found.runs.query("kind == 'run'")["seed"].nunique()
+    seeds, title = suite.found.runs.query("kind == 'run'")["seed"].nunique(), card(FID_DISTILLED).title
     yield "# Variants\n"
     yield "After this page you can choose a variant. You also know its loss, networks, hyperparameters and differences from the publication.\n"
     yield "```sh\nganbench show dcgan                          # the full definition of a variant\nganbench run dcgan                           # train and measure it\n```\n"
@@ -71,7 +71,7 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
         f"`ganbench suite {suite.name} && python docs/make_variants.py --suite {suite.name}` writes this page. A test compares it with the registry.\n"
     )
     yield (
-        f"Classifier-FID comes from the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better). The suite has a budget of minutes, narrow networks and no search for hyperparameters.\n"
+        f"{title[0].upper()}{title[1:]} comes from the suite `{suite.name}` on Fashion-MNIST ({'one seed' if seeds == 1 else f'{seeds} seeds, mean'}; lower is better). The suite has a budget of minutes, narrow networks and no search for hyperparameters.\n"
         f"It shows only that a variant trains. An untrained generator has {suite.reference('untrained'):.1f}, and real training images have {suite.reference('real'):.2f}. "
         "To compare variants at your budget, run a suite with several seeds, or a study.\n"
     )
@@ -80,11 +80,11 @@ def _head(suite: Suite, families: Sequence[tuple[str, Sequence[str]]]) -> Iterat
     yield ""
     for family, names in families:
         yield f"## {family or 'Others'}\n"
-        yield "| variant | idea | classifier-FID |"
+        yield f"| variant | idea | {title} |"
         yield "|---|---|---|"
         for name in names:
             runs = suite.runs(name)
-            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, FID_CLASSIFIER)} |"
+            yield f"| [{name}](#{name}) | {VARIANTS.get(name).idea} | {_figure(runs, FID_DISTILLED)} |"
         yield ""
 
 
@@ -124,7 +124,7 @@ def _measured(suite: Suite, name: str) -> Iterator[str]:
     more = "".join(f", {card(key).title} {_figure(runs, key)}" for key in MORE if key in runs and runs[key].notna().any())
     settings = settings_of(runs["overrides"].iloc[0])
     changed = ", ".join(f"`{path}={value}`" for path, value in settings.items() if path.startswith(("recipe.", "networks")))
-    yield f"- **Measured**: classifier-FID {_figure(runs, FID_CLASSIFIER)}{more}{f' with {changed}' if changed else ''}"
+    yield f"- **Measured**: {card(FID_DISTILLED).title} {_figure(runs, FID_DISTILLED)}{more}{f' with {changed}' if changed else ''}"
     if _picture_of(suite, str(runs["run_id"].iloc[0])) is not None:
         yield f"\n![Samples of {name}](images/variants/{name}.png)"
 

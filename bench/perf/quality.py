@@ -18,8 +18,8 @@ from bench.core.errors import UserError
 from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
-from bench.evaluation.evaluator import Evaluator, draw_samples, evaluator_for
-from bench.metrics.columns import FID_CLASSIFIER
+from bench.evaluation.evaluator import Evaluator, capabilities, draw_samples, evaluator_of
+from bench.metrics.columns import FID_CLASSIFIER, card
 from bench.runs.preparation import prepare
 from bench.training.loop import train
 
@@ -77,13 +77,16 @@ def first_as_good(found: list[QualityPoint], target: float) -> QualityPoint:
 
 
 def _ready(config_json: str) -> tuple[RunConfig, Evaluator]:
+    """Return the configuration with classifier-FID as the headline, whatever the headline of its dataset, and the evaluator."""
     load_catalogs()
     config = load_config(config_json)
-    evaluator = evaluator_for(DATASETS.get(config.dataset), config.evaluation)
-    if evaluator is None or evaluator.headline != FID_CLASSIFIER:
+    dataset = DATASETS.get(config.dataset)
+    if not capabilities(dataset).issuperset(card(FID_CLASSIFIER).needs):
         raise UserError(
             f"time to quality needs the classifier-FID, which {config.dataset} does not have: omit the part, or choose another dataset"
         )
+    config = override(config, {"evaluation.headline": FID_CLASSIFIER})
+    evaluator = evaluator_of(dataset, config.evaluation)
     evaluator.prepare()
     return config, evaluator
 

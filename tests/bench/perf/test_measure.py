@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.config import config_for
+from bench.core.config import DATASETS, config_for
 from bench.core.errors import UserError
+from bench.evaluation.evaluator import Evaluator, reference_images
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
 from bench.perf import measure as measuring
 from bench.perf.host import THREAD_VARIABLES, Contender, Host, environment_of
 from bench.perf.measure import Setting, measure
 from bench.perf.peak import flops_per_image
-from bench.perf.quality import QualityPoint, first_as_good, harness_quality, tutorial_quality
+from bench.perf.quality import QualityPoint, _ready, first_as_good, harness_quality, tutorial_quality
 from bench.perf.whole import whole_run
 from bench.runs.auto_choice import resolve
 from tests.bench.perf.test_loops import config
@@ -61,6 +63,14 @@ def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     assert first_as_good(values, 5.0) is values[1]
     with pytest.raises(UserError, match="classifier-FID, which ring8 does not have"):
         tutorial_quality(resolve(config_for("gan-2d", {"dataset": "ring8", "device": "cpu"})).canonical(), 1)
+
+
+def test_time_to_quality_is_of_classifier_fid_whatever_the_headline() -> None:
+    images = config(**{"evaluation.samples": 100})
+    assert Evaluator(DATASETS.get(images.dataset)).headline == FID_DISTILLED
+    _, evaluator = _ready(images.canonical())
+    assert evaluator.headline == FID_CLASSIFIER
+    assert evaluator.curve(reference_images(evaluator.dataset, 100)).values.keys() == {FID_CLASSIFIER}
 
 
 def test_data_that_does_not_fit_the_networks_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
