@@ -154,20 +154,14 @@ def _print_measured(measured: ExternalMeasurement) -> None:
 
 def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:
     """Print the headline metric of each run before and after `score`."""
-    from bench.metrics.columns import card, headline_among, headline_value
+    from bench.metrics.columns import card, headline_among
 
-    rows: list[tuple[Any, ...]] = [
-        (
-            run.variant,
-            run.dataset,
-            str(run.seed),
-            number(run.before),
-            number(headline_value(result.values)),
-            run.run_id,
-            result.reason,
-        )
-        for run, result in ended
-    ]
-    keys = {headline_among(result.values) for _, result in ended} - {None}
-    title = " or ".join(sorted(card(key).title for key in keys if key)) or "headline"
+    rows: list[tuple[Any, ...]] = []
+    titles: set[str] = set()
+    for run, result in ended:
+        key = headline_among(result.values) or headline_among(run.before)  # one metric in both columns, even if the headline changed
+        titles |= {card(key).title} if key else set()
+        values = (number(found.get(key or "", math.nan)) for found in (run.before, result.values))
+        rows.append((run.variant, run.dataset, str(run.seed), *values, run.run_id, result.reason))
+    title = " or ".join(sorted(titles)) or "headline"
     print_table(f"{pluralise(len(rows), 'run')} measured again", ("variant", "dataset", "seed", f"{title} before", "now", "run", ""), rows)

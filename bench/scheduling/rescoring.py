@@ -13,7 +13,6 @@ from bench.core.config import DATASETS, Evaluation, RunConfig, check_settable, o
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import check_samples, evaluator_for, unmeasurable
 from bench.evaluation.generator import config_of
-from bench.metrics.columns import headline_value
 from bench.runs.types import RunResult
 from bench.scheduling.cluster import HERE
 from bench.scheduling.estimate import Estimate
@@ -48,7 +47,7 @@ class FinishedRun:
     variant: str
     dataset: str
     seed: int
-    before: float  # the recorded headline metric
+    before: Mapping[str, float]  # the recorded metrics
     config: RunConfig | None  # None if its artifact is missing or damaged, which the run's job reports
 
     @property
@@ -149,6 +148,6 @@ def _finished_run(client: MlflowClient, run: Run, settings: Mapping[str, Any]) -
         variant=tags.get("variant", ""),
         dataset=tags.get("dataset", ""),
         seed=seed_of(tags),
-        before=headline_value(run.data.metrics),
+        before=run.data.metrics,
         config=override(config, settings) if config else None,
     )

@@ -5,9 +5,8 @@ A card defines a column, and is the only source of these facts. MLflow keys, `ev
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import replace
 from typing import get_args
 
@@ -21,8 +20,7 @@ from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
     "BEST", "BUILT_IN", "CARDS", "FID_CLASSIFIER", "FID_DISTILLED", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM",
-    "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "headline_value", "is_metric", "measured",
-    "register_card",
+    "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "is_metric", "measured", "register_card",
 ]  # fmt: skip
 
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
@@ -60,12 +58,6 @@ def card(key: str) -> Card:
 def headline_among(keys: Container[str]) -> str | None:
     """Return the headline metric of runs with these metrics, or None."""
     return next((key for key in HEADLINES if key in keys), None)
-
-
-def headline_value(values: Mapping[str, float]) -> float:
-    """Return the value of the headline metric, or NaN."""
-    key = headline_among(values)
-    return values[key] if key else math.nan
 
 
 def is_metric(key: str) -> bool:

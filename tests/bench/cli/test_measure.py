@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,11 @@ import pytest
 from PIL import Image
 
 from bench.core.config import DATASETS
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
+from bench.metrics.extractors.bundled import load_distilled
+from bench.tracking.client import Tracker
 from bench.tracking.results import load
+from bench.tracking.store import sqlite_path
 
 Ganbench = Callable[..., tuple[int, str, str]]
 
@@ -40,6 +45,16 @@ def test_evaluate_prints_one_json_object_or_a_table(ganbench: Ganbench) -> None:
     assert f"{found['untrained']['quality/fid_classifier']:.4g}" in out
     assert found["protocol"]["all"] in out
     assert [path.name for path in Path().iterdir()] == ["x.npz"]  # evaluate creates no store
+
+
+@pytest.mark.parametrize("enough", [False, True])
+def test_evaluate_names_the_headline_of_the_dataset(enough: bool, ganbench: Ganbench) -> None:
+    digits("x.npz", load_distilled("digits").card.dims + enough)
+    found = json.loads(ganbench("evaluate", "x.npz", "--dataset", "digits", "--json")[1])
+    assert found["headline"] == FID_DISTILLED
+    assert found["protocol"]["metrics"][FID_DISTILLED]
+    assert (found["metrics"][FID_DISTILLED] is not None) == (found["real"][FID_DISTILLED] is not None) == enough
+    assert (FID_DISTILLED in found["reasons"]) == (not enough)
 
 
 def test_evaluate_reports_why_a_metric_is_undetermined(ganbench: Ganbench) -> None:
@@ -133,10 +148,10 @@ def test_sample_writes_grids_and_nothing_over_a_file(ganbench: Ganbench, run_id:
 
 
 def test_score_prints_values_before_and_after(ganbench: Ganbench, run_id: str, uri: str) -> None:
-    before = load(uri, ("small",)).runs.set_index("run_id").loc[run_id, "quality/fid_classifier"]
-    status, out, _ = ganbench("score", run_id[:10], "--set", "evaluation.samples=60", "--workers", "1")
+    before = load(uri, ("small",)).runs.set_index("run_id").loc[run_id, FID_DISTILLED]
+    status, out, _ = ganbench("score", run_id[:10], "--set", "evaluation.samples=100", "--workers", "1")
     assert status == 0
-    after = load(uri, ("small",)).runs.set_index("run_id").loc[run_id, "quality/fid_classifier"]
+    after = load(uri, ("small",)).runs.set_index("run_id").loc[run_id, FID_DISTILLED]
     assert before != after
     row = next(line for line in out.splitlines() if line.split()[-1:] == [run_id])
     assert row.split()[:5] == ["dcgan", "digits", "0", f"{before:.4g}", f"{after:.4g}"]
@@ -147,3 +162,19 @@ def test_score_prints_values_before_and_after(ganbench: Ganbench, run_id: str, u
     assert status == 1
     assert "cannot be measured again" in out
     assert not list(Path().iterdir())
+
+
+def test_score_compares_values_of_one_metric_if_the_headline_changed(ganbench: Ganbench, run_id: str, uri: str) -> None:
+    client = Tracker(uri, "small").client
+    client.set_tag(run_id, "headline", FID_CLASSIFIER)
+    with sqlite3.connect(str(sqlite_path(uri))) as database:  # as if recorded before this metric existed
+        for table in ("metrics", "latest_metrics"):
+            database.execute(f"DELETE FROM {table} WHERE run_uuid = ? AND key = ?", (run_id, FID_DISTILLED))
+    status, out, _ = ganbench("score", run_id, "--workers", "1")
+    assert status == 0
+    recorded = load(uri, ("small",)).runs.set_index("run_id").loc[run_id]
+    assert recorded["headline"] == FID_DISTILLED
+    row = next(line for line in out.splitlines() if line.split()[-1:] == [run_id])
+    assert row.split()[:5] == ["dcgan", "digits", "0", "–", f"{recorded[FID_DISTILLED]:.4g}"]
+    assert "distilled FID before" in " ".join(out.split())
+    assert "classifier-FID" not in out

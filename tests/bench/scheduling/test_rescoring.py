@@ -8,6 +8,7 @@ import pytest
 
 from bench.core.config import Evaluation
 from bench.core.errors import UserError
+from bench.metrics.columns import FID_DISTILLED
 from bench.scheduling.rescoring import finished_runs, rescore
 from bench.scheduling.scheduler import Display
 from bench.tracking.client import Tracker
@@ -32,18 +33,18 @@ def test_runs_of_a_suite_and_by_their_ids(found: Results) -> None:
     both = finished_runs(found.uri, (), "small", {})
     assert sorted(run.run_id for run in both) == sorted(ids(found))
     assert {run.evaluation for run in both} == {Evaluation(marks=1)}
-    assert all(run.before == found.runs.set_index("run_id").loc[run.run_id, "quality/fid_classifier"] for run in both)
+    assert all(run.before[FID_DISTILLED] == found.runs.set_index("run_id").loc[run.run_id, FID_DISTILLED] for run in both)
     first, second = ids(found)
-    chosen = finished_runs(found.uri, (second[:8], first, second), None, {"evaluation.samples": 60, "evaluation.batch_size": 7})
+    chosen = finished_runs(found.uri, (second[:8], first, second), None, {"evaluation.samples": 100, "evaluation.batch_size": 7})
     assert [run.run_id for run in chosen] == [second, first]
-    assert chosen[0].evaluation == Evaluation(marks=1, samples=60, batch_size=7)
+    assert chosen[0].evaluation == Evaluation(marks=1, samples=100, batch_size=7)
 
 
 def test_runs_are_rescored_with_reference_rows_of_the_same_protocol(found: Results) -> None:
-    runs = finished_runs(found.uri, (), "small", {"evaluation.samples": 60})
+    runs = finished_runs(found.uri, (), "small", {"evaluation.samples": 100})
     ended = rescore(runs, uri=found.uri, workers=1, stop=never, display=Display()).runs
     assert [(run.run_id, result.status) for run, result in ended] == [(run.run_id, "finished") for run in runs]
-    assert all(run.before != result.values["quality/fid_classifier"] for run, result in ended)
+    assert all(run.before[FID_DISTILLED] != result.values[FID_DISTILLED] for run, result in ended)
     after = load(found.uri, ("small",))
     assert set(after.runs.query("kind == 'run'")["protocol"]) == set(after.runs.query("kind == 'reference'")["protocol"])
     assert len(ids(after, "reference")) == 2
