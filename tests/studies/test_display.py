@@ -17,10 +17,10 @@ from studies.trial import TrialJob
 JOB = TrialJob.model_construct(name="dcgan trial", key="trial-1", folder="runs", arm=1)
 PROGRESS = RunProgress(
     images=320, share=0.5, budget="640 images", images_per_second=1234.5, scalars={"loss_d": 1.0, "loss_g": 2.0},
-    measured={"quality/fid_classifier": 33.333},
+    measured={"quality/fid_distilled": 33.333},
 )  # fmt: skip
 DONE = RunResult(
-    run_id="", variant="dcgan", dataset="digits", seed=-1, status="finished", values={"trial": 4, "quality/fid_classifier": 30.0}
+    run_id="", variant="dcgan", dataset="digits", seed=-1, status="finished", values={"trial": 4, "quality/fid_distilled": 30.0}
 )
 PRUNED = RunResult(
     run_id="", variant="dcgan", dataset="digits", seed=-1, status="pruned", reason="worse [than] the median", values={"trial": 5}
@@ -45,10 +45,10 @@ def test_each_trial_prints_a_line(terminal: bool, uri: str, tmp_path: Path) -> N
     text = out.getvalue()
     assert "tiny: 6 trials of 2 variants, 2 at a time; 2 already recorded" in text
     assert (
-        "searching lr_g, lr_d, k for classifier-FID (lower is better): 640 images per run, 1 seed per trial, sampler tpe, pruner none"
+        "searching lr_g, lr_d, k for distilled FID (lower is better): 640 images per run, 1 seed per trial, sampler tpe, pruner none"
         in text
     )
-    assert "[5/16] dcgan trial 4: finished, classifier-FID 30; best 30 (trial 4); " in text
+    assert "[5/16] dcgan trial 4: finished, distilled FID 30; best 30 (trial 4); " in text
     assert "dcgan trial 5: pruned, worse [than] the median" in text
     assert "on 0 new seeds" in text
 

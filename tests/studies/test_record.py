@@ -54,7 +54,7 @@ def test_it_records_the_space_and_the_trials(uri: str, tmp_path: Path, monkeypat
     assert StudyRecord.model_validate(found).model_dump(mode="json") == found
     assert (found["format"], found["study"], found["dataset"], found["budget"]) == (1, "tiny", "digits", "640 images")
     assert (found["sampler"], found["pruner"], found["trials_wanted"], found["search_seeds"]) == ("tpe", "none", 3, [1_000_000])
-    assert found["objectives"] == [{"key": "quality/fid_classifier", "direction": "lower"}]
+    assert found["objectives"] == [{"key": "quality/fid_distilled", "direction": "lower"}]
     assert [dimension["path"] for dimension in found["space"]["dimensions"]] == ["recipe.lr_g", "recipe.lr_d", "recipe.k"]
     assert list(found["variants"]) == ["dcgan", "label-smoothed"]
     for variant in found["variants"].values():

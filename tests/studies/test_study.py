@@ -47,7 +47,7 @@ def huge(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"objectives": ("quality/fid_classifier",) * 2}, "--objective takes one metric, or two different ones"),
         ({"objectives": ("quality/fid_classifier", "perf/train_seconds"), "pruner": "median"}, "--pruner median needs a single objective"),
         ({"pruner": "wilcoxon", "search_seeds": 4}, "it needs --search-seeds 5 or more, not 4"),
-        ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "which measure only quality/fid_classifier"),
+        ({"pruner": "median", "objectives": ("quality/coverage_classifier",)}, "which measure only quality/fid_distilled"),
         ({"pruner": "median", "settings": {"budget.images": 640, "evaluation.marks": 0}}, "evaluation.marks=0: set at least 1"),
         ({"sampler": "grid", "space": "huge:SPACE"}, "has 1,200,000 points, more than 1,000,000"),
         ({"dataset": "digit"}, "unknown dataset 'digit'; did you mean 'digits'"),
@@ -93,7 +93,7 @@ def test_invalid_settings(settings: Mapping[str, Any], words: str, uri: str, tmp
 
 def test_the_headline_is_the_default_objective(uri: str, tmp_path: Path) -> None:
     (objective,) = small_study.planned(uri, tmp_path).objectives
-    assert (objective.key, objective.direction) == ("quality/fid_classifier", "lower")
+    assert (objective.key, objective.direction) == ("quality/fid_distilled", "lower")
     assert objective.worst > 1e6
 
 
@@ -114,7 +114,7 @@ def test_search_seeds_and_final_seeds_never_overlap(uri: str, tmp_path: Path) ->
 def test_a_trial_measures_only_its_objective_and_a_final_run_everything(uri: str, tmp_path: Path) -> None:
     found = small_study.planned(uri, tmp_path, replace(small_study.ONE, final_seeds=2))
     searched = found.arms[0].base.evaluation
-    assert searched.metrics == ("quality/fid_classifier",)
+    assert searched.metrics == ("quality/fid_distilled",)
     assert not searched.standard_errors
     assert found.final_evaluation["evaluation.metrics"] == []
     assert found.final_evaluation["evaluation.standard_errors"] is True
@@ -146,7 +146,7 @@ def test_a_recipe_line_repeats_the_training(uri: str, tmp_path: Path) -> None:
             {"space": "lr-k-tied"},
             "space (lr-k, not lr-k-tied)",
         ),
-        ({"objectives": ("quality/coverage_classifier",)}, "objective (quality/fid_classifier, not quality/coverage_classifier)"),
+        ({"objectives": ("quality/coverage_classifier",)}, "objective (quality/fid_distilled, not quality/coverage_classifier)"),
         ({"sampler": "random"}, "sampler (tpe, seed 0, not random, seed 0)"),
         ({"search_seeds": 2}, "seeds (none of these, not 1000001)"),
         ({"settings": {**small_study.STUDY.settings, "budget.images": 1280}}, "budget.images (640, not 1280)"),

@@ -15,7 +15,7 @@ from small_study import ONE, STUDY, Fake, planned, swept
 
 from bench.core.config import RunConfig
 from bench.core.errors import UserError
-from bench.metrics.columns import FID_CLASSIFIER, PIXELS
+from bench.metrics.columns import FID_DISTILLED, PIXELS
 from bench.runs import auto_choice
 from bench.runs.auto_choice import Choice
 from bench.tracking.client import Lookup
@@ -60,7 +60,7 @@ def test_a_study_from_its_first_trial_to_its_final_runs(uri: str, tmp_path: Path
         for trial in study_of(plan, arm).get_trials():
             (run_id,) = trial.user_attrs["runs"]
             row = searched.set_index("run_id").loc[run_id]
-            assert trial.value == row["quality/fid_classifier"]
+            assert trial.value == row["quality/fid_distilled"]
             assert tags[run_id]["trial"] == str(trial.number)
             assert tags[run_id]["mlflow.parentRunId"] == _parent(uri)
     recipes = {tags[run_id]["recipe"] for run_id in final["run_id"]}
@@ -149,14 +149,14 @@ def test_an_unfinished_study_keeps_the_headline_it_began_with(uri: str, tmp_path
     study = replace(ONE, settings=FAST)
     begun = replace(study, objectives=(PIXELS,))
     swept(planned(uri, tmp_path, replace(begun, trials=2)))
-    swept(planned(uri, tmp_path, replace(study, final_seeds=1)))  # it names no objective, and classifier-FID is the headline
+    swept(planned(uri, tmp_path, replace(study, final_seeds=1)))  # it names no objective, and distilled FID is the headline
     assert states(planned(uri, tmp_path, begun)) == ["COMPLETE"] * 3
     (third,) = fake.configs[2:]
     assert (third.evaluation.headline, third.evaluation.metrics) == (PIXELS, (PIXELS,))
     runs = load(uri, ("tiny",)).runs
     assert set(runs[runs["phase"] == "final"]["headline"]) == {PIXELS}
     with pytest.raises(UserError, match="already exists with another objective"):
-        swept(planned(uri, tmp_path, replace(study, objectives=(FID_CLASSIFIER,))))
+        swept(planned(uri, tmp_path, replace(study, objectives=(FID_DISTILLED,))))
 
 
 def test_a_study_that_another_process_is_creating_is_no_other_study(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from studies.storage import AGAIN, REASON
 from studies.study import WORST, Plan, Study
 from studies.trial import DIVERGED, IMAGES, RUNS, SECONDS, SETTINGS, UNSCORED, TrialJob, step_of
 
-FID = "quality/fid_classifier"
+FID = "quality/fid_distilled"
 
 
 def lr(config: RunConfig) -> float:
@@ -152,7 +152,7 @@ def test_a_run_worse_than_the_median_is_pruned_at_an_evaluation_point(make_plan:
     assert fake.statuses == ["finished", "finished", "finished", "pruned", "finished"]
     pruned = trials(plan)[3]
     assert (pruned.state, list(pruned.intermediate_values)) == (TrialState.PRUNED, [160])
-    assert results[3].reason == "classifier-FID 15.75 at 161 images, its best so far is worse than the median"
+    assert results[3].reason == "distilled FID 15.75 at 161 images, its best so far is worse than the median"
     assert pruned.user_attrs[IMAGES] == 161
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.config import RunConfig
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
 from bench.runs.types import RunContext, RunProgress, RunResult
 from bench.scheduling.suite import Entry
 from bench.training.loop import never
@@ -63,7 +64,7 @@ class Fake:
             images = round(budget * share) + config.seed % 7  # marks are at different images for different seeds
             value = float(score) * (2 - share) if not isinstance(score, str) else float("nan")
             progress = RunProgress(
-                images=images, share=images / budget, budget="", images_per_second=1.0, scalars={}, measured={"quality/fid_classifier": value},
+                images=images, share=images / budget, budget="", images_per_second=1.0, scalars={}, measured={FID_DISTILLED: value},
                 measured_at=images,
             )  # fmt: skip
             watch(progress)
@@ -73,7 +74,8 @@ class Fake:
         if isinstance(score, str):
             return self._ended(config, score, {"perf/train_seconds": 1.0}, f"it {score}")
         values = {
-            "quality/fid_classifier": score,
+            FID_DISTILLED: score,
+            FID_CLASSIFIER: score,
             "quality/frechet_pixels": score,
             "quality/coverage_classifier": 1 / (1 + score),
             "perf/train_seconds": 1.0,

@@ -26,7 +26,7 @@ QUICK = ("study", "lr-k-quick", "--dataset", "digits", "--set", "budget.images=6
         ("study lr-k-quick --dataset digits --sampler cma", "unknown sampler 'cma'"),
         ("study lr-k-quick --dataset digits --pruner wilcoxon", "needs --search-seeds 5 or more, not 1"),
         ("study lr-k-quick --dataset digits --trials 0", "--trials takes 1 to 100,000, not 0"),
-        ("study lr-k-quick --dataset digits --objective quality/fid", "did you mean 'quality/fid_classifier'"),
+        ("study lr-k-quick --dataset digits --objective quality/fid", "did you mean 'quality/fid_distilled' or 'quality/fid_classifier'"),
         (
             "study lr-k-quick --dataset digits --objective quality/fid_classifier,perf/train_seconds",
             "--pruner median needs a single objective",
