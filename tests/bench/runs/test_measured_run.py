@@ -20,7 +20,7 @@ from bench.data import sources
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.generator import load_generator
 from bench.metrics import real_statistics
-from bench.metrics.columns import FID_CLASSIFIER, PIXELS, SE
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, PIXELS, SE
 from bench.metrics.extractors import INCEPTION, Features, inception, select
 from bench.runs.runner import run
 from bench.runs.types import RunResult
@@ -100,7 +100,7 @@ def test_an_unlabelled_run_is_measured_by_pixels(uri: str, tmp_path: Path) -> No
     chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
     assert len(curve) == 4
     assert chosen["chosen_by"] == curve["value"].min()
-    assert FID_CLASSIFIER not in set(found.curves["key"])
+    assert not {FID_CLASSIFIER, FID_DISTILLED} & set(found.curves["key"])
 
 
 class Sixteen:
@@ -135,9 +135,9 @@ def test_an_optional_extractor_is_measured_at_the_end_if_it_is_requested(
     assert all(math.isfinite(result.values[key]) and math.isfinite(result.values[f"{key}{SE}"]) for key in requested)
     found = results.load(uri, ("small",))
     assert (found.read_json(result.run_id, results.PROTOCOL) or {})["metrics"] == more
-    assert found.runs.iloc[0]["headline"] == FID_CLASSIFIER
+    assert found.runs.iloc[0]["headline"] == FID_DISTILLED
     assert {len(found.curves.query("key == @key")) for key in requested} == {1}
-    assert len(found.curves.query("key == @FID_CLASSIFIER")) == 2
+    assert len(found.curves.query("key == @FID_DISTILLED")) == 2
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_measuring_the_real_examples_is_on_no_clock(uri: str, tmp_path: Path, mo
     at_marks: list[list[str]] = []
     result = run(small.config(), small.context(uri, tmp_path), watch=lambda progress: at_marks.append(list(parts)))
     assert result.status == "finished"
-    assert at_marks[-1] == ["digits-test-classifier"], "an evaluation point must measure the headline only"
+    assert at_marks[-1] == ["digits-test-distilled"], "an evaluation point must measure the headline only"
     assert {"digits-neighbours-classifier", "digits-training-classifier", "digits-bins-pixels"} < set(parts)
     assert result.values["perf/evaluate_seconds"] < HOUR
     assert result.values["perf/train_seconds"] < HOUR
@@ -203,5 +203,5 @@ def test_real_examples_that_cannot_be_measured_lose_no_training(uri: str, tmp_pa
     monkeypatch.setattr(real_statistics, "cached", lambda name, identity, names, measure: measure())
     result = run(small.config(), small.context(uri, tmp_path))
     assert result.status == "finished"
-    assert math.isfinite(result.values[FID_CLASSIFIER])
+    assert math.isfinite(result.values[FID_DISTILLED])
     assert result.reasons["quality/precision_classifier"] == "no neighbours"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from bench.core.config import Evaluation, RunConfig, config_for, load_config
 from bench.evaluation.evaluator import Evaluator, Measurement
-from bench.metrics.columns import BEST, FID_CLASSIFIER, PIXELS, SE, measured
+from bench.metrics.columns import BEST, FID_DISTILLED, PIXELS, SE, measured
 from bench.runs.rescoring import _with_evaluation, score
 from bench.runs.runner import run
 from bench.tracking import delivery, results
@@ -68,18 +68,18 @@ def unmeasured(found: Results, run_id: str) -> pd.DataFrame:
 
 
 def headline_curve(found: Results, run_id: str) -> pd.DataFrame:
-    curve = found.curves.query(f"run_id == '{run_id}' and key == '{FID_CLASSIFIER}'")
+    curve = found.curves.query(f"run_id == '{run_id}' and key == '{FID_DISTILLED}'")
     return curve[["images", "value"]].reset_index(drop=True)
 
 
 def test_every_setting_of_the_measurement_replaces_that_of_the_run() -> None:
-    config = config_for("dcgan", {"evaluation.marks": 5, "evaluation.metrics": [FID_CLASSIFIER]})
+    config = config_for("dcgan", {"evaluation.marks": 5, "evaluation.metrics": [FID_DISTILLED]})
     wanted = Evaluation(
         marks=1, best=True, samples=7, batch_size=3, standard_errors=False, inception=True, inception_resize="clean",
         inception_statistics="/s.npz", photo=True, cas=True, headline=PIXELS,
     )  # fmt: skip
     found = _with_evaluation(config, wanted).evaluation
-    assert found == wanted.model_copy(update={"marks": 5, "best": False, "metrics": (FID_CLASSIFIER,)})
+    assert found == wanted.model_copy(update={"marks": 5, "best": False, "metrics": (FID_DISTILLED,)})
 
 
 def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
@@ -95,27 +95,27 @@ def test_the_same_protocol_changes_nothing(run_id: str, uri: str) -> None:
 
 def test_another_protocol_replaces_only_its_own_metrics(run_id: str, uri: str) -> None:
     client = Tracker(uri, "small").client
-    client.log_metric(run_id, f"best/{FID_CLASSIFIER}", 12.5, step=640)
+    client.log_metric(run_id, f"best/{FID_DISTILLED}", 12.5, step=640)
     log = load(uri, ("small",))
     path = log.artifact(run_id, results.CURVES)
     evidence_path = log.artifact(run_id, results.EVIDENCE)
     assert path is not None
     assert evidence_path is not None
     curve = pd.read_parquet(path)
-    curve.loc[len(curve)] = [640, 1.0, f"best/{FID_CLASSIFIER}", 12.5]
+    curve.loc[len(curve)] = [640, 1.0, f"best/{FID_DISTILLED}", 12.5]
     curve.to_parquet(path, index=False)
     before = load(uri, ("small",))
     old, old_config = before.read_json(run_id, results.EVIDENCE) or {}, config_in(before, run_id)
     after = again(run_id, uri, samples=100)
-    assert values_of(after, run_id)[FID_CLASSIFIER] != values_of(before, run_id)[FID_CLASSIFIER]
+    assert values_of(after, run_id)[FID_DISTILLED] != values_of(before, run_id)[FID_DISTILLED]
     assert len(headline_curve(before, run_id)) == 2
     assert (
         headline_curve(after, run_id)["images"].tolist() == headline_curve(before, run_id)["images"].tolist()[-1:]
     )  # the point in the middle has the old evaluation protocol
-    assert after.runs.set_index("run_id").loc[run_id, f"best/{FID_CLASSIFIER}"] == 12.5
+    assert after.runs.set_index("run_id").loc[run_id, f"best/{FID_DISTILLED}"] == 12.5
     rest = [unmeasured(before, run_id), unmeasured(after, run_id)]
     pd.testing.assert_frame_equal(*rest)
-    assert (rest[1]["key"] == f"best/{FID_CLASSIFIER}").sum() == 1
+    assert (rest[1]["key"] == f"best/{FID_DISTILLED}").sum() == 1
     evidence = after.read_json(run_id, results.EVIDENCE) or {}
     assert (evidence["n"], evidence["health"]) == (100, old["health"])
     assert config_in(after, run_id).evaluation == old_config.evaluation.model_copy(update={"samples": 100})
@@ -132,8 +132,8 @@ def test_points_at_evaluation_points_return_with_their_protocol(run_id: str, uri
     assert len(headline_curve(other, run_id)) == 1
     (path,) = histories(other, run_id)
     stored = pd.read_parquet(other.artifact(run_id, path) or Path())
-    assert stored[["key", "value"]].to_numpy().tolist() == [[FID_CLASSIFIER, middle]]
-    third = again(run_id, uri, samples=60)
+    assert stored[["key", "value"]].to_numpy().tolist() == [[FID_DISTILLED, middle]]
+    third = again(run_id, uri, samples=90)
     assert histories(third, run_id) == [path]  # the second evaluation protocol had no such points
     back = again(run_id, uri)
     assert headline_curve(back, run_id).equals(headline_curve(before, run_id))
@@ -248,7 +248,7 @@ def test_a_value_that_can_no_longer_be_determined_becomes_nan(run_id: str, uri: 
 def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: str) -> None:
     before = values_of(load(uri, ("small",)), run_id)
     plain = {key: value for key, value in before.items() if not key.endswith(SE)}
-    assert before.keys() - plain.keys() >= {f"{FID_CLASSIFIER}{SE}", f"diversity/path_length{SE}"}
+    assert before.keys() - plain.keys() >= {f"{FID_DISTILLED}{SE}", f"diversity/path_length{SE}"}
     assert values_of(again(run_id, uri, standard_errors=False), run_id) == plain
     assert values_of(again(run_id, uri), run_id) == before
 
@@ -319,7 +319,7 @@ def test_the_best_checkpoint_is_measured_again_with_the_last(uri: str, tmp_path:
     small.execute(uri, tmp_path / "runs", seeds=1, only="dcgan", settings=settings)
     before = load(uri, ("small",))
     run_id = str(before.runs.query("kind == 'run'")["run_id"].item())
-    best = f"{BEST}{FID_CLASSIFIER}"
+    best = f"{BEST}{FID_DISTILLED}"
     was, chosen = config_in(before, run_id).evaluation, best_in(before, run_id)
     same = again(run_id, uri)
     assert config_in(same, run_id).evaluation == was == Evaluation(best=True, marks=3)
@@ -342,7 +342,7 @@ def test_a_run_with_another_headline_keeps_its_curve_and_says_what_chose_its_bes
     for _ in range(2):
         after = again(run_id, uri, best=True)
         row = after.runs.set_index("run_id").loc[run_id]
-        assert (row["headline"], row["best_metric"]) == (FID_CLASSIFIER, PIXELS)
+        assert (row["headline"], row["best_metric"]) == (FID_DISTILLED, PIXELS)
         assert best_in(after, run_id) == best_in(before, run_id)
         points = [found.curves.query("key == @PIXELS")[["images", "value"]].to_numpy().tolist() for found in (before, after)]
         assert points[0] == points[1]

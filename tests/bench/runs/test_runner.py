@@ -24,7 +24,7 @@ from bench.core.errors import UserError
 from bench.core.spec import Networks
 from bench.evaluation.evaluator import Evaluator
 from bench.evaluation.generator import load_generator
-from bench.metrics.columns import BEST, FID_CLASSIFIER, PIXELS, SE, measured
+from bench.metrics.columns import BEST, FID_DISTILLED, PIXELS, SE, measured
 from bench.runs.runner import run
 from bench.runs.types import RunProgress, RunResult
 from bench.tracking import results, store
@@ -41,14 +41,14 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     result = run(config, small.context(uri, tmp_path / "runs"), watch=progress.append)
     assert result.status == "finished"
     metrics = Evaluator(DATASETS.get("digits")).keys
-    assert set(metrics) | {f"{FID_CLASSIFIER}{SE}"} <= set(result.values)
+    assert set(metrics) | {f"{FID_DISTILLED}{SE}"} <= set(result.values)
 
     found = loaded(uri)
     (row,) = found.runs.to_dict("records")
     assert (row["variant"], row["dataset"], row["seed"], row["status"]) == ("label-smoothed", "digits", 0, "finished")
     assert row["param:recipe.lr_g"] == "0.0001"
     assert row["claims"] == "false"
-    assert row["headline"] == FID_CLASSIFIER
+    assert row["headline"] == FID_DISTILLED
     for key in metrics:
         assert row.get(key, math.nan) == pytest.approx(result.values[key], rel=1e-6, nan_ok=True)
 
@@ -75,9 +75,9 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
         "train/p_real",
         "train/grad_norm_g",
         "train/generator_updates",
-        FID_CLASSIFIER,
+        FID_DISTILLED,
     }
-    assert sorted(curves[curves["key"] == FID_CLASSIFIER]["images"]) == [320, 640]
+    assert sorted(curves[curves["key"] == FID_DISTILLED]["images"]) == [320, 640]
     assert len(curves[curves["key"] == "train/loss_d"]) == 10  # a point for each of the ten rounds
     assert progress[-1].images == 640
     assert (len(row["lineage"]), row["results_version"], row["variant_version"]) == (16, str(RESULTS_VERSION), "1")
@@ -97,10 +97,10 @@ def test_a_run_that_its_judge_rejects_is_pruned(uri: str, tmp_path: Path) -> Non
     result = run(config, context, judge=judge)
     assert (result.status, result.reason) == ("pruned", "worse than others")
     assert result.values["perf/train_seconds"] > 0
-    assert FID_CLASSIFIER not in result.values
+    assert not result.values.keys() & set(measured())
     (row,) = loaded(uri).runs.to_dict("records")
     assert (row["status"], row["reason"], row["trial"]) == ("pruned", "worse than others", "7")
-    curve = loaded(uri).curves.query("key == @FID_CLASSIFIER")
+    curve = loaded(uri).curves.query("key == @FID_DISTILLED")
     assert len(curve) == 1
     assert 0 < curve["images"].item() < config.budget.images
     assert not list((tmp_path / "runs").rglob("state.safetensors"))
@@ -180,7 +180,7 @@ def test_a_resumed_run_still_knows_when_it_was_measured(uri: str, tmp_path: Path
 def test_a_run_stopped_under_another_protocol_restarts(uri: str, tmp_path: Path) -> None:
     calls = iter(range(10**6))
     stopped = run(small.config(), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
-    assert FID_CLASSIFIER in loaded(uri).curves["key"].tolist()
+    assert FID_DISTILLED in loaded(uri).curves["key"].tolist()
     restarted = run(small.config(**{"evaluation.samples": 100}), small.context(uri, tmp_path))
     assert restarted.run_id != stopped.run_id
     found = loaded(uri)
@@ -198,7 +198,7 @@ def test_a_resumed_run_keeps_the_headline_it_began_with(uri: str, tmp_path: Path
     assert found.runs.set_index("run_id").loc[resumed.run_id, "headline"] == PIXELS
     counts = found.curves["key"].value_counts()
     assert counts[PIXELS] > 1
-    assert counts[FID_CLASSIFIER] == 1  # of the full evaluation at the end
+    assert counts[FID_DISTILLED] == 1  # of the full evaluation at the end
 
 
 @pytest.mark.parametrize("tf32", [False, True])
@@ -370,7 +370,7 @@ def test_a_diverged_run_keeps_its_logged_points(uri: str, tmp_path: Path) -> Non
     found = loaded(uri)
     assert found.runs.iloc[0]["status"] == "diverged"
     assert len(found.curves) > 0
-    assert FID_CLASSIFIER not in found.runs.columns
+    assert not set(found.runs.columns) & set(measured())
     health = found.read_json(result.run_id, results.EVIDENCE)["health"]
     json.dumps(health, allow_nan=False)
 
@@ -404,7 +404,7 @@ def test_a_budget_in_seconds_ends_on_the_clock_and_is_measured(uri: str, tmp_pat
     assert progress[-1].share >= 1
     assert progress[-1].budget == "0.3 train seconds"
     curves = loaded(uri).curves
-    assert len(curves[curves["key"] == FID_CLASSIFIER]) == 2
+    assert len(curves[curves["key"] == FID_DISTILLED]) == 2
     assert curves["images"].max() == progress[-1].images
 
 
@@ -416,14 +416,14 @@ def test_the_best_checkpoint_is_saved_and_scored_on_other_noise(uri: str, tmp_pa
     )
     result = run(config, small.context(uri, tmp_path))
     found = loaded(uri)
-    curve = found.curves.query("key == @FID_CLASSIFIER")
+    curve = found.curves.query("key == @FID_DISTILLED")
     chosen = (found.read_json(result.run_id, results.EVIDENCE) or {})["best"]
     assert chosen["chosen_by"] == curve["value"].min()
     assert chosen["images"] == curve.loc[curve["value"].idxmin(), "images"] < 1920
     own = {key for key in result.values if key in measured()}
-    assert {key for key in result.values if key.startswith(BEST)} >= {f"{BEST}{key}" for key in own} | {f"{BEST}{FID_CLASSIFIER}{SE}"}
-    assert result.values[f"{BEST}{FID_CLASSIFIER}"] != chosen["chosen_by"]  # the same weights, other noise
-    assert result.values[f"{BEST}{FID_CLASSIFIER}"] < result.values[FID_CLASSIFIER]
+    assert {key for key in result.values if key.startswith(BEST)} >= {f"{BEST}{key}" for key in own} | {f"{BEST}{FID_DISTILLED}{SE}"}
+    assert result.values[f"{BEST}{FID_DISTILLED}"] != chosen["chosen_by"]  # the same weights, other noise
+    assert result.values[f"{BEST}{FID_DISTILLED}"] < result.values[FID_DISTILLED]
     best, last = (load_file(found.artifact(result.run_id, path)) for path in (results.BEST_WEIGHTS, results.WEIGHTS))
     assert best.keys() == last.keys()
     assert not all(torch.equal(best[name], last[name]) for name in best)
@@ -465,7 +465,7 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     mine, theirs = (curves[(curves["run_id"] == run_id) & (curves["key"] == "train/loss_d")] for run_id in (extended.run_id, base.run_id))
     assert mine["images"].min() == theirs["images"].min()  # the extended run has the whole curve
     assert mine["images"].is_unique
-    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {FID_CLASSIFIER}
+    assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {FID_DISTILLED}
 
 
 @pytest.mark.parametrize("samples", [pytest.param(0, marks=pytest.mark.slow), 200])
@@ -475,7 +475,7 @@ def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, t
     found = (loaded(uri).read_json(base.run_id, results.EVIDENCE) or {})["best"]
     longer = small.config(**settings, **{"budget.images": 1500, "evaluation.samples": samples})
     extended = extension(uri, tmp_path, base, longer)
-    curve = loaded(uri).curves.query("run_id == @extended.run_id and key == @FID_CLASSIFIER")
+    curve = loaded(uri).curves.query("run_id == @extended.run_id and key == @FID_DISTILLED")
     assert (curve["images"].min() <= 640) == (samples == 0)
     best = (loaded(uri).read_json(extended.run_id, results.EVIDENCE) or {})["best"]
     assert best["images"] <= 1536  # the first round at or past the budget
