@@ -18,6 +18,7 @@ from bench.core.spec import Examples, Networks, Split
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.evaluation.generator import load_generator
 from bench.evaluation.sampling import sample_labels
+from bench.metrics.columns import FID_CLASSIFIER
 from bench.runs.runner import run
 from bench.tracking import results
 
@@ -34,7 +35,7 @@ ACCURACY, INTRA = "modes/class_accuracy", "quality/intra_fid_classifier"
 
 @cache
 def evaluator() -> Evaluator:
-    return Evaluator(DATASETS.get("digits"), errors=False, metrics=(ACCURACY, INTRA))
+    return Evaluator(DATASETS.get("digits"), errors=False, metrics=(ACCURACY, INTRA, FID_CLASSIFIER))
 
 
 def measured(labels: Tensor) -> Measurement:
@@ -58,8 +59,8 @@ def test_the_test_split_with_its_own_labels_is_as_good_as_the_classifier() -> No
 def test_wrong_labels_cost_accuracy_and_distance() -> None:
     found = measured((truth() + 1) % 10)
     assert found.values[ACCURACY] < 0.05
-    assert found.values[INTRA] > 10 * found.values["quality/fid_classifier"]
-    assert found.values["quality/fid_classifier"] == pytest.approx(measured(truth()).values["quality/fid_classifier"])
+    assert found.values[INTRA] > 10 * found.values[FID_CLASSIFIER]
+    assert found.values[FID_CLASSIFIER] == pytest.approx(measured(truth()).values[FID_CLASSIFIER])
 
 
 def test_labels_follow_their_images_whatever_the_order() -> None:

@@ -20,8 +20,9 @@ from bench.core.spec import Dataset, DataShape
 from bench.data.catalog import available
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
 from bench.metrics import columns, real_statistics
-from bench.metrics.columns import FID_CLASSIFIER, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, HEADLINES, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
 from bench.metrics.extractors import ClassifierExtractor
+from bench.metrics.extractors.distilled import DistilledExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
 NO_GENERATOR = {"diversity/path_length"}  # NaN for images without their generator
@@ -50,7 +51,7 @@ def test_full_gives_every_card_and_curve_the_headline() -> None:
     assert list(measurement.values) == DIGITS
     assert {key for key, value in measurement.values.items() if not math.isfinite(value)} == NO_GENERATOR == set(measurement.reasons)
     curve = evaluator().curve(reference_images(DATASETS.get("digits")))
-    assert curve.values == {FID_CLASSIFIER: measurement.values[FID_CLASSIFIER]}
+    assert curve.values == {FID_DISTILLED: measurement.values[FID_DISTILLED]}
 
 
 def test_evidence_holds_both_shares() -> None:
@@ -214,13 +215,13 @@ def test_fewer_samples_are_another_protocol() -> None:
 
 
 def test_some_metrics_alone_have_the_values_they_have_among_all() -> None:
-    images = reference_images(DATASETS.get("digits"), 50)
+    images = reference_images(DATASETS.get("digits"), 100)
     key = "quality/coverage_classifier"
-    some = Evaluator(DATASETS.get("digits"), samples=50, errors=False, metrics=(key,))
-    found, whole = some.full(images), evaluator(50).full(images)
-    assert found.values == {name: whole.values[name] for name in DIGITS if name in (FID_CLASSIFIER, key)}
+    some = Evaluator(DATASETS.get("digits"), samples=100, errors=False, metrics=(key,))
+    found, whole = some.full(images), evaluator(100).full(images)
+    assert found.values == {name: whole.values[name] for name in DIGITS if name in (FID_DISTILLED, key)}
     assert found.nearest is None
-    assert some.protocol() == {name: evaluator(50).protocol()[name] for name in found.values}
+    assert some.protocol() == {name: evaluator(100).protocol()[name] for name in found.values}
     with pytest.raises(UserError, match=r"evaluation\.metrics: digits has no metric 'modes/found'"):
         Evaluator(DATASETS.get("digits"), metrics=("modes/found",))
 
@@ -231,7 +232,7 @@ def test_another_headline_is_measured_at_evaluation_points() -> None:
     assert other.curve(images).values == {PIXELS: real_row().values[PIXELS]}
     assert other.keys == [PIXELS, "modes/class_kl"]
     assert other.curve_protocol != evaluator().curve_protocol
-    assert {PIXELS, FID_CLASSIFIER} <= set(other.curve_protocols.values()) == set(evaluator().curve_protocols.values())
+    assert {PIXELS, FID_CLASSIFIER, FID_DISTILLED} <= set(other.curve_protocols.values()) == set(evaluator().curve_protocols.values())
 
 
 @pytest.mark.parametrize("key", ["quality/frechet_pixel", "quality/precision_classifier", "modes/reverse_kl", "\n"])
@@ -271,12 +272,24 @@ def test_protocol_follows_the_weights_and_the_version_of_each_metric(monkeypatch
     other._real._extractors["classifier"] = ClassifierExtractor(card, card.network())
     changed = {key for key in DIGITS if other.protocol()[key] != ours.protocol()[key]}
     of_pixels = {"diversity/pairwise_distance", PIXELS, SPECTRUM, f"{SPECTRUM}_high", "modes/ndb", "modes/js_bins"}
-    assert changed == set(DIGITS) - of_pixels
+    assert changed == set(DIGITS) - of_pixels - {FID_DISTILLED}
     assert other.protocol_hash != ours.protocol_hash
     before = ours.protocol()
     key = "modes/class_kl"
     monkeypatch.setitem(columns.CARDS, key, replace(columns.CARDS[key], version=columns.CARDS[key].version + 1))
     assert {name for name in DIGITS if ours.protocol()[name] != before[name]} == {key}
+
+
+def test_other_weights_of_the_distilled_network_change_only_the_protocol_of_its_metric() -> None:
+    ours, other = Evaluator(DATASETS.get("digits")), Evaluator(DATASETS.get("digits"))
+    shipped = other._real.extractor("distilled")
+    assert isinstance(shipped, DistilledExtractor)
+    card = shipped.card.model_copy(update={"weights_sha256": "0" * 64})
+    other._real._extractors["distilled"] = DistilledExtractor(card, card.network())
+    assert {key for key in DIGITS if other.protocol()[key] != ours.protocol()[key]} == {FID_DISTILLED}
+    assert other.protocol_hash != ours.protocol_hash
+    assert other.curve_protocol != ours.curve_protocol
+    assert other.curve_protocols.keys() & ours.curve_protocols.keys() == set(ours.curve_protocols) - {ours.curve_protocol}
 
 
 def test_reference_images_are_training_images_and_always_the_same() -> None:
@@ -306,6 +319,7 @@ def test_what_is_measured_follows_the_data() -> None:
         "features",
         "latents",
         "classifier",
+        "distilled",
         "pixels",
         "labels",
         "neighbours",
@@ -320,7 +334,17 @@ def test_what_is_measured_follows_the_data() -> None:
     assert not {"modes/classes_covered", "modes/collapse", "modes/ndb", "memorisation/ct_score", "quality/classifier_score"} & set(
         stacked.keys
     )
-    assert evaluator().headline == FID_CLASSIFIER
+    assert not capabilities(stacked.dataset) & {"distilled"}
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist"])
+def test_distilled_fid_is_the_headline(name: str) -> None:
+    if why_not := available(name):
+        pytest.skip(why_not)
+    found = Evaluator(DATASETS.get(name))
+    assert found.headline == FID_DISTILLED == next(key for key in HEADLINES if key in found.keys)
+    assert FID_CLASSIFIER in found.keys
+    assert Evaluator(DATASETS.get(name), headline=FID_CLASSIFIER).headline == FID_CLASSIFIER
 
 
 def test_points_without_known_modes_have_no_evaluator() -> None:

@@ -63,7 +63,7 @@ def test_the_score_is_a_function_of_the_images_alone(quick: None) -> None:
 
 
 def evaluator(**settings: object) -> Evaluator:
-    return Evaluator(DATASETS.get("digits"), samples=100, cas=True, metrics=[KEY], **settings)  # type: ignore[arg-type]
+    return Evaluator(DATASETS.get("digits"), samples=100, cas=True, metrics=[KEY, FID_CLASSIFIER], **settings)  # type: ignore[arg-type]
 
 
 def test_the_evaluator_measures_it_with_labels_and_without_standard_error(quick: None) -> None:

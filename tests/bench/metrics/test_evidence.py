@@ -148,7 +148,7 @@ def test_a_metric_that_leaves_the_program_costs_only_itself(
 
 def test_too_few_images_have_no_number_where_it_would_mean_nothing() -> None:
     few = digits(32).full(images(32))
-    whole = {"quality/fid_classifier", "quality/frechet_pixels"}
+    whole = {"quality/fid_classifier", "quality/fid_distilled", "quality/frechet_pixels"}
     wanting = {"quality/fid_infinity_classifier", "quality/classifier_score"}
     assert unknown(few.values) == few.reasons.keys() == whole | wanting | UNKNOWN
     assert "a Fréchet distance in 32 features needs more images than features, not 32 images" in few.reasons["quality/fid_classifier"]

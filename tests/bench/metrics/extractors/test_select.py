@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import pytest
+from planted import Contaminated
 
 from bench.core.config import DATASETS
 from bench.core.errors import UserError
+from bench.data.catalog import available
+from bench.evaluation.evaluator import Evaluator
+from bench.metrics.columns import FID_CLASSIFIER
 from bench.metrics.extractors import classifier_is_ready, extractor_for, kinds_of
 
+KINDS = ("classifier", "distilled", "pixels")
 
-def test_labelled_images_have_a_classifier_and_pixels() -> None:
-    assert kinds_of(DATASETS.get("digits")) == ("classifier", "pixels")
-    assert classifier_is_ready(DATASETS.get("digits"))
-    assert [extractor_for(kind, DATASETS.get("digits")).name for kind in ("classifier", "pixels")] == ["classifier", "pixels"]
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist"])
+def test_labelled_images_have_a_classifier_a_distilled_network_and_pixels(name: str) -> None:
+    if why_not := available(name):
+        pytest.skip(why_not)
+    assert kinds_of(DATASETS.get(name)) == KINDS
+    assert classifier_is_ready(DATASETS.get(name))
+    found = [extractor_for(kind, DATASETS.get(name)) for kind in KINDS]
+    assert [extractor.name for extractor in found] == list(KINDS)
+    assert len({extractor.weights_hash for extractor in found}) == len(KINDS)
+
+
+def test_other_data_of_the_same_name_has_no_distilled_network() -> None:
+    other = Contaminated(of=DATASETS.get("digits"), share=0.1)
+    assert other.name == "digits"
+    assert kinds_of(other) == ("classifier", "pixels")
+    with pytest.raises(UserError, match=r"^digits has no extractor 'distilled'"):
+        extractor_for("distilled", other)
+    assert Evaluator(other).headline == FID_CLASSIFIER
 
 
 def test_points_have_none() -> None:
