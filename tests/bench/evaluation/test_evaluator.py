@@ -21,7 +21,7 @@ from bench.data.catalog import available
 from bench.evaluation.evaluator import Evaluator, Measurement, capabilities, check_samples, evaluator_for, reference_images
 from bench.metrics import columns, real_statistics
 from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, HEADLINES, MIXTURE_JS, PIXELS, REVERSE_KL, SE, SPECTRUM
-from bench.metrics.extractors import ClassifierExtractor
+from bench.metrics.extractors import ClassifierExtractor, kinds_of
 from bench.metrics.extractors.distilled import DistilledExtractor
 
 DIGITS = Evaluator(DATASETS.get("digits")).keys
@@ -341,6 +341,7 @@ def test_what_is_measured_follows_the_data() -> None:
 def test_distilled_fid_is_the_headline(name: str) -> None:
     if why_not := available(name):
         pytest.skip(why_not)
+    assert kinds_of(DATASETS.get(name)) == ("classifier", "distilled", "pixels")
     found = Evaluator(DATASETS.get(name))
     assert found.headline == FID_DISTILLED == next(key for key in HEADLINES if key in found.keys)
     assert FID_CLASSIFIER in found.keys
