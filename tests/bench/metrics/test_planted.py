@@ -55,7 +55,8 @@ TIMES = FAILURES[1].severities  # copies of each image
 # nearly the best values, because most metrics compare with them.
 #                                     lost  repeat copied blur  noise negat plain blobs check thinned kinds
 TABLE = {
-    "quality/fid_distilled":           "rises rises stays rises rises rises rises rises rises rises stays",
+    # Blur of 4 pixels makes a digit of 8 x 8 pixels flat, which is 3 % nearer to digits than blur of 2 pixels.
+    "quality/fid_distilled":           "rises rises rises turns rises rises rises rises rises rises rises",
     "quality/fid_classifier":          "rises rises stays rises rises rises rises rises rises rises stays",
     "quality/fid_infinity_classifier": "rises rises stays rises rises rises rises rises rises rises stays",
     "quality/kid_classifier":          "rises rises stays rises rises rises rises rises rises rises stays",
