@@ -33,7 +33,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError
 
@@ -48,6 +48,7 @@ BATCH = 1000  # points of one write, MLflow's limit
 ENDED = "end-*.json"  # journals of runs that have ended
 ARTIFACTS = "artifacts"
 
+Kind = Literal["points", "artifact", "tags", "inputs", "end"]
 Point = tuple[int, float, str, float, int]  # images, train seconds, key, value, milliseconds since 1970
 
 
@@ -59,20 +60,16 @@ class DamagedJournal(Exception):
 class Write:
     """Write of a run, which is one request to the store."""
 
-    kind: Literal["points", "tags", "artifact", "inputs", "end"]
+    kind: Kind
     run_id: str
-    body: dict[
-        str, Any
-    ]  # {"points": [[key, value, ms, images], ...], "from", "upto"}; {"tags"}; {"path", "sha256"}; {"inputs"}; end as in End
+    # {"points": [[key, value, ms, images], ...], "from", "upto"}; {"tags"}; {"path", "sha256"}; {"inputs": as in DataInput}; end as in End
+    body: dict[str, Any]
 
     @property
     def label(self) -> str:
         """Kind of the write, and the path of an artifact, for messages."""
-        return (
-            f"the artifact {self.body['path']}"
-            if self.kind == "artifact"
-            else {"end": "the end", "inputs": "the data"}.get(self.kind, self.kind)
-        )
+        names = {"artifact": f"the artifact {self.body.get('path')}", "inputs": "the data", "end": "the end"}
+        return names.get(self.kind, self.kind)
 
 
 class End(BaseModel):
@@ -156,14 +153,8 @@ class RunJournal(BaseModel):
     def pending(self) -> int:
         """Number of writes that the store has not acknowledged."""
         batches = math.ceil(sum(math.isfinite(point[3]) for point in self.points[self.acknowledged :]) / BATCH)
-        return (
-            batches
-            + len(self.artifacts)
-            + bool(self.tags)
-            + bool(self.inputs)
-            + (self.end is not None and not self.end_acknowledged)
-            + self.refused
-        )
+        others = bool(self.tags) + bool(self.inputs) + (self.end is not None and not self.end_acknowledged)
+        return batches + len(self.artifacts) + others + self.refused
 
     def artifact(self, path: str, content: bytes) -> None:
         """Add an artifact. It replaces an earlier artifact of the same path."""
@@ -281,9 +272,7 @@ class RunJournal(BaseModel):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the journal as JSON values, without the contents of artifacts. Writes that are set aside are pending in it."""
-        bodies = {
-            kind: [write.body for write in self._refused if write.kind == kind] for kind in ("points", "tags", "artifact", "inputs", "end")
-        }
+        bodies = {kind: [write.body for write in self._refused if write.kind == kind] for kind in get_args(Kind)}
         state = {**self.model_dump(exclude={"points"}), "points": [list(point) for point in self.points]}
         state["acknowledged"] = min([self.acknowledged, *(body["from"] for body in bodies["points"])])
         state["artifacts"] |= {body["path"]: body["sha256"] for body in bodies["artifact"]}
