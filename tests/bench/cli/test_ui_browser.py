@@ -42,7 +42,7 @@ def start(folder: Path, uri: str, log: Path, *words: str) -> subprocess.Popen[by
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the store of a small suite and the links that `ganbench ui` prints. Ctrl-C ends it without a traceback."""
+    """Yield the store of a small suite and the links that `ganbench ui` prints. SIGTERM ends it without a traceback."""
     folder = tmp_path_factory.mktemp("ui")
     uri = f"sqlite:///{folder}/mlflow.db"
     assert small.execute(uri, folder / "runs").count("finished") == 4
@@ -53,7 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
         time.sleep(0.2)
     time.sleep(1)  # all links are printed together
     yield uri, dict(LINK.findall((folder / "log").read_text()))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # a background job ignores SIGINT
     assert process.wait(timeout=60) == 0
     assert "Traceback" not in (folder / "log").read_text()
 
