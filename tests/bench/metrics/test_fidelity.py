@@ -155,6 +155,7 @@ def test_a_known_distance_is_found_without_the_bias_of_few_images() -> None:
     assert extrapolated == pytest.approx(0.64, rel=0.05)
 
 
+@pytest.mark.slow
 def test_an_extrapolation_is_repeatable_and_may_be_negative() -> None:
     noise = torch.Generator().manual_seed(0)
     real = Gaussian(mean=np.zeros(64), covariance=np.eye(64))

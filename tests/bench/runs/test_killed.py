@@ -114,7 +114,8 @@ def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_
     assert_equal(result, history(uri, result.run_id), whole)
 
 
-@pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [0, 1000, None])
 def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture, whole: Whole
 ) -> None:

@@ -155,7 +155,8 @@ def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path, 
     assert small.execute(uri, tmp_path / "runs", **choice).skipped == 1
 
 
-@pytest.mark.parametrize("content", [pytest.param(None, marks=pytest.mark.slow), b"no tensors"])
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [None, b"no tensors"])
 def test_a_run_without_weights_is_logged_and_the_others_are_measured(
     uri: str, tmp_path: Path, content: bytes | None, executed: Callable[..., None]
 ) -> None:
