@@ -25,6 +25,8 @@ SHELL := /bin/bash
 
 # One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
+# Without cached bytecode, each process would compile all files again.
+unexport PYTHONDONTWRITEBYTECODE
 # MLflow sends telemetry by default.
 export MLFLOW_DISABLE_TELEMETRY ?= true
 

@@ -171,6 +171,7 @@ def test_noise_is_no_collapse_but_unjudged() -> None:
     assert measurement.values["quality/fid_classifier"] > 20 * real_row().values["quality/fid_classifier"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_constant_images_are_measured_and_never_good(grey: int) -> None:
     values = evaluator().full(torch.full((500, 1, 8, 8), grey, dtype=torch.uint8)).values

@@ -211,9 +211,8 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
     assert not pending(tmp_path / "runs")
 
 
-@pytest.mark.parametrize(
-    "status", ["interrupted", *(pytest.param(status, marks=pytest.mark.slow) for status in ("failed", "diverged", "pruned"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """The journal stores every end before it is sent, also for runs without a checkpoint."""
 

@@ -221,7 +221,8 @@ def test_only_a_damaged_run_is_advised_to_be_deleted(run_id: str, uri: str, monk
         assert "delete" not in reason()
 
 
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.slow), pytest.param("cuda:7", marks=pytest.mark.slow), "mps"])
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
 def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

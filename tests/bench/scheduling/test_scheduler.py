@@ -123,6 +123,7 @@ def test_a_run_whose_process_died_resumes_or_restarts(uri: str, tmp_path: Path, 
     assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
 
 
+@pytest.mark.slow
 def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
     executed()
     before = load(uri, ("small",))
