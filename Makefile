@@ -25,6 +25,8 @@ SHELL := /bin/bash
 
 # One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
+# Without cached bytecode, each process would compile all files again.
+unexport PYTHONDONTWRITEBYTECODE
 # MLflow sends telemetry by default.
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
@@ -70,16 +72,8 @@ study: $(STAMP)
 report: $(STAMP)
 	@$(BIN)/ganbench report --suite $(SUITE)
 
-# MLflow's server reads absolute locations of artifacts from the database. They are updated first, because the folder may have been moved.
 ui: $(STAMP)
-	@store="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"; \
-	case "$$store" in \
-	  http://* | https://*) echo "the tracking store is a server: open $$store"; exit 0 ;; \
-	  sqlite:///mlflow.db) [ -e mlflow.db ] || { echo "error: nothing is recorded here yet: make bench first" >&2; exit 2; } ;; \
-	esac; \
-	case "$$store" in sqlite:*) store=$$($(BIN)/ganbench relocate) ;; esac; \
-	echo "open http://127.0.0.1:$(PORT) (end with Ctrl-C)"; \
-	exec env MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$store"
+	@$(BIN)/ganbench ui --port $(PORT)
 
 perf: $(STAMP)
 	@$(BIN)/ganbench perf

@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.core.errors import UserError
+from bench.runs.origin import origin
 from bench.scheduling.scheduler import commit_tag
 from bench.tracking import store
 from bench.tracking.client import Tracker
@@ -59,7 +60,7 @@ def open_parent(plan: Plan, tracker: Tracker) -> str:
     except UserError as error:
         log.warning("%s: recording this study without a parent run", error)
         return ""
-    tags = {"study": plan.study, "suite": plan.study, "idea": plan.idea, "commit": commit_tag()}
+    tags = {"study": plan.study, "suite": plan.study, "idea": plan.idea, "commit": commit_tag(), **origin()}
     return tracker.start_parent(f"study {plan.study}", tags)
 
 

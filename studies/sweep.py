@@ -20,6 +20,7 @@ from bench.scheduling.executor import execute
 from bench.scheduling.scheduler import Display, ExecutionResult
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.store import sqlite_path
+from bench.tracking.views import update_views
 from studies import record
 from studies.final_runs import execute_final_runs
 from studies.kinds import open_storage
@@ -202,6 +203,7 @@ def sweep(
     finally:
         if parent:
             tracker.end_parent(parent, status)
+    update_views(plan.uri, tracker.client, plan.study)
     return ended
 
 

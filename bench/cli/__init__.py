@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bench.cli import look, measure, perf, relocate, report, runs, show, study, sync, train  # noqa: F401 (registers the commands)
+from bench.cli import look, measure, perf, report, runs, show, study, sync, train, ui  # noqa: F401 (registers the commands)
 from bench.cli.common import app, errors
 from bench.cli.mistakes import is_help, mistake, status_of
 from bench.core.terminal import log_to

@@ -21,11 +21,35 @@ from bench.core.text import harmless
 if TYPE_CHECKING:
     from bench.scheduling.cluster import Cluster
 
+GROUPS = {  # of the help text, in the order of use
+    "Run": ("list", "show", "suite", "run", "study"),
+    "Compare": ("report", "ui", "score"),
+    "Data": ("data", "evaluate", "sample"),
+    "Maintain": ("doctor", "sync", "runs", "perf"),
+}
+
+
+class Commands(Verbs):
+    """All commands of ganbench, in the groups of the help text."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of `GROUPS`. Commands of no group are last."""
+        order = [name for names in GROUPS.values() for name in names]
+        return sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else len(order))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command with the title of its group."""
+        command: Any = super().get_command(ctx, cmd_name)
+        for title, names in GROUPS.items():
+            if cmd_name in names and command is not None:
+                command.rich_help_panel = title
+        return command
+
+
 app = typer.Typer(
-    cls=Verbs,
+    cls=Commands,
     help="A GAN benchmark suite whose numbers can be trusted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -8,6 +8,7 @@ from bench.evaluation.evaluator import Evaluator, evaluator_for
 from bench.evaluation.grids import picture_of
 from bench.evaluation.reference_rows import KINDS, SAMPLES, reference_row, row_hash
 from bench.metrics.columns.recorded import described
+from bench.runs.origin import inputs_of, origin
 from bench.runs.types import RunResult
 from bench.tracking import results
 from bench.tracking.client import Lookup, Tracker
@@ -31,9 +32,10 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     tags = {
         "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
         MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next command measures the row again
-        "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu",
+        "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu", **origin(),
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
+    log_.inputs(inputs_of(dataset))
     metrics = evaluator.protocol()
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
     log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})

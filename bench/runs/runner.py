@@ -26,6 +26,7 @@ from bench.metrics.columns import recorded
 from bench.runs.action import Action, Checkpoint, choose_action
 from bench.runs.checkpointing import Checkpointer, interval
 from bench.runs.lock import RunLock, RunLocked, run_lock, run_lock_files
+from bench.runs.origin import inputs_of, origin
 from bench.runs.pending_writes import deliver_earlier, local_run_ids, pending_statuses, remove_leftovers
 from bench.runs.preparation import Work, curve_protocols, prepare
 from bench.runs.recorder import Recorder
@@ -206,18 +207,20 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
     measured = {
         "protocol": work.protocol, "headline": evaluator.headline if evaluator else "", "curve_protocol": work.curve_protocol,
     }  # fmt: skip
-    tags = {**_tags(config, context, work.dataset, work.fingerprint), **measured, **context.tags}
+    own = origin()
+    tags = {**_tags(config, context, work.dataset, work.fingerprint), **own, **measured, **context.tags}
     check()
     remove_leftovers(folder, action.run_id)
     if action.run_id:
         log_ = tracker.reopen_run(
-            action.run_id, tags, config.recorded_settings(), resumed=action.resumed, parent=context.parent, folder=folder, renew=(*measured, *context.tags), check=check
+            action.run_id, tags, config.recorded_settings(), resumed=action.resumed, parent=context.parent, folder=folder, renew=(*own, *measured, *context.tags), check=check
         )  # fmt: skip
     else:
         log_ = tracker.start_run(
             context.name or _name(config), tags, config.recorded_settings(), parent=context.parent, folder=folder, check=check
         )
     log_.artifact(results.CONFIG, config.canonical().encode())
+    log_.inputs(inputs_of(work.dataset))
     metrics = evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": recorded.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
@@ -228,11 +231,13 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
 
 def _open_failed_log(config: RunConfig, context: RunContext, fingerprint: str) -> RunLog:
     """Create a run in the store for a configuration that cannot be built, and return its log."""
-    tags = {**_tags(config, context, DATASETS.get(config.dataset), fingerprint), **context.tags}
+    dataset = DATASETS.get(config.dataset)
+    tags = {**_tags(config, context, dataset, fingerprint), **origin(), **context.tags}
     log_ = Tracker(context.uri, context.suite).start_run(
         context.name or _name(config), tags, config.recorded_settings(), parent=context.parent
     )
     log_.artifact(results.CONFIG, config.canonical().encode())
+    log_.inputs(inputs_of(dataset))
     return log_
 
 

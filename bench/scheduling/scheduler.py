@@ -17,6 +17,7 @@ from bench.evaluation.reference_rows import KINDS
 from bench.metrics.extractors import classifier_is_ready
 from bench.runs.auto_choice import Auto, Choice, record_choices, resolve
 from bench.runs.checkpointing import interval
+from bench.runs.origin import origin
 from bench.runs.pending_writes import deliver_earlier
 from bench.runs.reference_rows import has_reference
 from bench.runs.types import RunContext, RunProgress, RunResult
@@ -30,6 +31,7 @@ from bench.scheduling.suite_jobs import ReferenceJob, RunJob, ScoreJob
 from bench.tracking import store
 from bench.tracking.client import Lookup, Tracker
 from bench.tracking.results import REFERENCES
+from bench.tracking.views import update_views
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +142,8 @@ def run_suite(
     finally:
         if own:
             tracker.end_parent(own, status)
+    if not parent:  # a study writes its views itself
+        update_views(uri, tracker.client, suite.name)
     ended = tuple(result for result in results if result.status not in ("busy", "recorded"))
     busy = tuple(result for result in results if result.status == "busy")
     recorded = tuple(result for result in results if result.status == "recorded")
@@ -243,6 +247,7 @@ def _parent_tags(suite: Suite) -> dict[str, str]:
         "idea": suite.idea,
         "settings": settings,
         "commit": commit_tag(),
+        **origin(),
     }
 
 

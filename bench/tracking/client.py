@@ -22,6 +22,7 @@ from bench.tracking.pages import NEWEST, checked, every_run, first_run
 from bench.tracking.relocation import ARTIFACTS
 from bench.tracking.results import REFERENCES
 from bench.tracking.run_logger import RunLog
+from bench.tracking.tags import EXPERIMENT_KIND, MODEL_TRAINING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -152,7 +153,8 @@ class Tracker(Lookup):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)  # a folder beside a moved database shows that its artifacts have moved too
         try:
-            return str(self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None))
+            location = folder.as_uri() if folder else None
+            return str(self.client.create_experiment(name, artifact_location=location, tags={EXPERIMENT_KIND: MODEL_TRAINING}))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

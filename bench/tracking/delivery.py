@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost, free
 from bench.tracking import store
+from bench.tracking.inputs import send_inputs
 from bench.tracking.journal import DamagedJournal, RunJournal, Write
 
 if TYPE_CHECKING:
@@ -57,8 +58,20 @@ def send(client: MlflowClient, write: Write, file: Path | None) -> None:
         case "artifact":
             parent = str(Path(body["path"]).parent)
             client.log_artifact(write.run_id, str(file), None if parent == "." else parent)
+        case "inputs":
+            _send_inputs(client, write)
         case "end":
             client.set_terminated(write.run_id, MLFLOW_STATUS[body["status"]], body["ms"])
+
+
+def _send_inputs(client: MlflowClient, write: Write) -> None:
+    """Send the data of a run. If two processes record a new dataset at the same time, MLflow refuses one of them, so this tries twice."""
+    try:
+        send_inputs(client, write.run_id, write.body["inputs"])
+    except Exception as error:  # each kind of store has other errors
+        if not store.is_refusal(error):
+            raise
+        send_inputs(client, write.run_id, write.body["inputs"])
 
 
 def deliver(

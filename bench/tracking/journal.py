@@ -1,15 +1,15 @@
 """Journal of a run: all its writes, and how many of them the store has acknowledged. Does not import MLflow.
 
-A journal contains the run's points with their timestamps, the hashes of its artifacts, its tags and its end. It has one owner at a time:
+A journal contains the run's points with their timestamps, the hashes of its artifacts, its tags, its data and its end. It has one owner at a time:
 
 - While the run trains, the journal is in memory (`bench.tracking.run_logger`). Every checkpoint contains a copy of it.
 - If the process is killed, the next process loads a checkpoint and resumes with its copy of the journal.
 - When the run ends, with any status, its process saves the journal as `end-<run id>.json` beside the checkpoints, before it sends the end. It
   removes the file when the store has acknowledged all writes. Until then, `ganbench sync` and the next call deliver the pending writes.
 
-No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and overwrites tags and artifacts of
-the same name. But a run that resumes from a checkpoint logs the points after that checkpoint again, with other timestamps. So while a run
-trains, only the points in the older of its two checkpoints are sent (`points` in `next_write`). Artifacts and tags are sent at once.
+No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and equal data once. It overwrites tags
+and artifacts of the same name. But a run that resumes from a checkpoint logs the points after that checkpoint again, with other timestamps.
+So while a run trains, only the points in the older of its two checkpoints are sent (`points` in `next_write`). Other writes are sent at once.
 
 Artifacts are files in `artifacts/<run id>/`. While the run trains, each file is removed when the store has acknowledged it. So if the journal of
 a checkpoint names an artifact whose file is missing, the store has it. After the end all files stay until the journal is removed, so a
@@ -33,13 +33,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError
 
 from bench.core.atomic_files import write_atomic
 from bench.core.errors import one_line
 from bench.core.text import stays_inside
+from bench.tracking.inputs import DataInput
 from bench.tracking.tags import RUN_ID
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ BATCH = 1000  # points of one write, MLflow's limit
 ENDED = "end-*.json"  # journals of runs that have ended
 ARTIFACTS = "artifacts"
 
+Kind = Literal["points", "artifact", "tags", "inputs", "end"]
 Point = tuple[int, float, str, float, int]  # images, train seconds, key, value, milliseconds since 1970
 
 
@@ -58,14 +60,16 @@ class DamagedJournal(Exception):
 class Write:
     """Write of a run, which is one request to the store."""
 
-    kind: Literal["points", "tags", "artifact", "end"]
+    kind: Kind
     run_id: str
-    body: dict[str, Any]  # {"points": [[key, value, ms, images], ...], "from", "upto"}; {"tags"}; {"path", "sha256"}; end as in End
+    # {"points": [[key, value, ms, images], ...], "from", "upto"}; {"tags"}; {"path", "sha256"}; {"inputs": as in DataInput}; end as in End
+    body: dict[str, Any]
 
     @property
     def label(self) -> str:
         """Kind of the write, and the path of an artifact, for messages."""
-        return f"the artifact {self.body['path']}" if self.kind == "artifact" else {"end": "the end"}.get(self.kind, self.kind)
+        names = {"artifact": f"the artifact {self.body.get('path')}", "inputs": "the data", "end": "the end"}
+        return names.get(self.kind, self.kind)
 
 
 class End(BaseModel):
@@ -92,6 +96,7 @@ class RunJournal(BaseModel):
     acknowledged: Annotated[int, Field(ge=0)] = 0  # number of points
     artifacts: dict[Annotated[str, AfterValidator(_checked_path)], str] = {}  # path -> SHA-256 of pending artifacts
     tags: dict[str, str] = {}  # pending tags
+    inputs: list[DataInput] = []  # pending data of the run
     end: End | None = None
     end_acknowledged: bool = False
 
@@ -148,7 +153,8 @@ class RunJournal(BaseModel):
     def pending(self) -> int:
         """Number of writes that the store has not acknowledged."""
         batches = math.ceil(sum(math.isfinite(point[3]) for point in self.points[self.acknowledged :]) / BATCH)
-        return batches + len(self.artifacts) + bool(self.tags) + (self.end is not None and not self.end_acknowledged) + self.refused
+        others = bool(self.tags) + bool(self.inputs) + (self.end is not None and not self.end_acknowledged)
+        return batches + len(self.artifacts) + others + self.refused
 
     def artifact(self, path: str, content: bytes) -> None:
         """Add an artifact. It replaces an earlier artifact of the same path."""
@@ -189,6 +195,8 @@ class RunJournal(BaseModel):
             return Write(kind="artifact", run_id=self.run_id, body={"path": path, "sha256": digest})
         if self.tags:
             return Write(kind="tags", run_id=self.run_id, body={"tags": dict(self.tags)})
+        if self.inputs:
+            return Write(kind="inputs", run_id=self.run_id, body={"inputs": [one.model_dump() for one in self.inputs]})
         if self.end and not self.end_acknowledged:
             return Write(kind="end", run_id=self.run_id, body=self.end.model_dump())
         return None
@@ -260,15 +268,17 @@ class RunJournal(BaseModel):
         if resumed:
             self.acknowledged = earlier.acknowledged
             self.artifacts, self.tags = earlier.artifacts | self.artifacts, earlier.tags | self.tags
+            self.inputs = self.inputs or earlier.inputs
 
     def state_dict(self) -> dict[str, Any]:
         """Return the journal as JSON values, without the contents of artifacts. Writes that are set aside are pending in it."""
-        bodies = {kind: [write.body for write in self._refused if write.kind == kind] for kind in ("points", "tags", "artifact", "end")}
+        bodies = {kind: [write.body for write in self._refused if write.kind == kind] for kind in get_args(Kind)}
         state = {**self.model_dump(exclude={"points"}), "points": [list(point) for point in self.points]}
         state["acknowledged"] = min([self.acknowledged, *(body["from"] for body in bodies["points"])])
         state["artifacts"] |= {body["path"]: body["sha256"] for body in bodies["artifact"]}
         for body in bodies["tags"]:
             state["tags"] = body["tags"] | state["tags"]
+        state["inputs"] = [one for body in bodies["inputs"] for one in body["inputs"]] or state["inputs"]
         state["end_acknowledged"] = self.end_acknowledged and not bodies["end"]
         return {**state, "refused": [write.label for write in self._refused]}
 
@@ -280,6 +290,8 @@ class RunJournal(BaseModel):
             del self.artifacts[write.body["path"]]
         elif write.kind == "tags":
             self.tags = {key: value for key, value in self.tags.items() if write.body["tags"].get(key) != value}
+        elif write.kind == "inputs":
+            self.inputs = []
         else:
             self.end_acknowledged = True
 

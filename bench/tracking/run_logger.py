@@ -1,10 +1,10 @@
-"""Log of one run. It adds points, tags, artifacts and the end of the run to a journal, which `bench.tracking.delivery` sends."""
+"""Log of one run. It adds points, tags, artifacts, the data and the end of the run to a journal, which `bench.tracking.delivery` sends."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from bench.core.lock_check import free
 from bench.tracking import results
 from bench.tracking.delivery import Delivery, DirectDelivery
+from bench.tracking.inputs import DataInput
 from bench.tracking.journal import End, RunJournal
 from bench.tracking.plain_log import PlainLog
 
@@ -63,6 +64,12 @@ class RunLog:
     def tag(self, **tags: str) -> None:
         """Set tags of the run."""
         self._journal.tags |= tags
+        self.flush()
+
+    def inputs(self, inputs: Sequence[DataInput]) -> None:
+        """Log the data of the run."""
+        self._check()
+        self._journal.inputs = list(inputs)
         self.flush()
 
     def json(self, path: str, value: Mapping[str, Any]) -> None:

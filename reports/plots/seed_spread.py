@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from reports.palette import COLOURS, INK, PAPER
+from bench.core.colours import COLOURS
+from reports.palette import INK, PAPER
 from reports.plots.base import short_name
 from reports.seed_spread import STREAMS, SpreadShares
 

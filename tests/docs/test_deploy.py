@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -296,8 +297,10 @@ def make_ui(folder: Path) -> Iterator[int]:
         assert addresses(port), (folder / "log").read_text()
         yield port
     finally:
-        os.killpg(ui.pid, 9)
+        os.killpg(ui.pid, signal.SIGTERM)  # the server is in another process group, and the command ends it
         ui.wait()
+        while addresses(port):
+            time.sleep(0.2)
 
 
 @pytest.mark.faults

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import ui
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 TESTS = sorted(set(re.findall(r"`(tests/[\w/.]+\.py)`", PAGE)))
@@ -28,8 +30,12 @@ def test_telemetry_is_turned_off(name: str) -> None:
     assert any(f'setdefault("{name}"' in path.read_text(encoding="utf-8") for path in (ROOT / "bench").rglob("*.py"))
 
 
-def test_make_ui_listens_on_this_machine_only() -> None:
-    assert re.search(r"mlflow ui --host 127\.0\.0\.1 ", (ROOT / "Makefile").read_text(encoding="utf-8"))
+def test_the_ui_listens_on_this_machine_only() -> None:
+    assert ui.HOST == "127.0.0.1"
+    servers = [path for path in (ROOT / "bench").rglob("*.py") if '"mlflow", "server"' in path.read_text(encoding="utf-8")]
+    assert servers == [Path(ui.__file__)]
+    assert '[*SERVER, "--host", HOST, ' in servers[0].read_text(encoding="utf-8")
+    assert not re.search(r"mlflow (ui|server)", (ROOT / "Makefile").read_text(encoding="utf-8"))
 
 
 def test_the_code_opens_no_port() -> None:

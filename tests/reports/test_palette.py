@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from reports.palette import COLOURS, DARK, PAPER, REFERENCES, palette
+from bench.core.colours import COLOURS
+from reports.palette import DARK, PAPER, REFERENCES, palette
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 EYES = {

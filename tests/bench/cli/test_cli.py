@@ -14,7 +14,8 @@ import pytest
 import typer
 from mlflow.exceptions import MlflowException
 
-from bench.cli import tables
+from bench.cli import app, tables
+from bench.cli.common import GROUPS
 from bench.core.text import harmless
 from bench.tracking.client import Tracker
 
@@ -72,7 +73,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),
         ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the command, as in `ganbench COMMAND --seed`"),
-        ("--nonsense", "unknown option '--nonsense'; there is --help, -h"),
+        ("--nonsense", "unknown option '--nonsense'; there is --help"),
         ("lits", "unknown command 'lits'; did you mean 'list'?"),
         ("data fetc digits", "unknown command 'data fetc'; did you mean 'data fetch'?"),
         ("xyzzy", "unknown command 'xyzzy'; there is "),
@@ -93,7 +94,23 @@ def test_a_mistake_is_one_line_and_writes_nothing(ganbench, words: str, message:
     assert not list(Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize(("words", "text"), [("", "Commands"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Commands")])
+def test_every_command_is_in_one_group_of_the_help_text(ganbench) -> None:  # type: ignore[no-untyped-def]
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    status, out, _ = ganbench("--help")
+    assert status == 0
+    listed = [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and line.split()[1] in grouped]
+    assert listed == grouped
+
+
+def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch, ganbench) -> None:  # type: ignore[no-untyped-def]
+    for name, value in {"_GANBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "ganbench s", "COMP_CWORD": "1"}.items():
+        monkeypatch.setenv(name, value)
+    status, out, _ = ganbench()
+    assert (status, out.split()) == (0, ["show", "suite", "study", "score", "sample", "sync"])
+
+
+@pytest.mark.parametrize(("words", "text"), [("", "Compare"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Compare")])
 def test_help_is_no_mistake(ganbench, words: str, text: str) -> None:  # type: ignore[no-untyped-def]
     status, out, err = ganbench(*words.split())
     assert (status, err) == (0, "")

@@ -52,7 +52,7 @@ FUZZED = {
     "runs prune",
     "sync",
     "perf",
-    "relocate",
+    "ui",
 }
 ODD = [
     "", " ", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e-999", "-0", "00", "0x10", "1_000", "٣", "1e3", "1.0", "0.5", "1",

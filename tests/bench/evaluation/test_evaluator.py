@@ -88,6 +88,7 @@ def test_every_metric_is_a_function_of_the_set_of_images() -> None:
     assert same(evaluator().full(shuffled), real_row())
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_more_than_rounding() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1 + before)
@@ -126,6 +127,7 @@ def test_standard_errors_stand_beside_values_and_change_none() -> None:
     assert with_errors.values[f"modes/collapse{SE}"] == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [9, 5, 1])
 def test_lost_classes_are_counted(m: int) -> None:
     values = evaluator().full(keep_classes(m)).values
@@ -147,6 +149,7 @@ def test_repeated_images_are_duplicates_and_collapse() -> None:
     assert real_row().values["diversity/duplicate_rate"] < 0.02
 
 
+@pytest.mark.slow
 def test_noise_on_images_costs_quality_in_order() -> None:
     real = reference_images(DATASETS.get("digits")).float()
     noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0))
@@ -169,6 +172,7 @@ def test_noise_is_no_collapse_but_unjudged() -> None:
     assert measurement.values["quality/fid_classifier"] > 20 * real_row().values["quality/fid_classifier"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_constant_images_are_measured_and_never_good(grey: int) -> None:
     values = evaluator().full(torch.full((500, 1, 8, 8), grey, dtype=torch.uint8)).values

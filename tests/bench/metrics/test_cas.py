@@ -37,6 +37,7 @@ def split(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return train.data[:n], train.labels[:n]
 
 
+@pytest.mark.slow
 def test_real_images_teach_the_classes_and_noise_does_not() -> None:
     images, labels = split(120)
     assert classification_accuracy_score(images, labels, PATTERNS) > 0.95

@@ -77,6 +77,7 @@ def test_a_part_is_computed_once_and_values_and_errors_share_it(monkeypatch: pyt
     assert half() is None
 
 
+@pytest.mark.slow
 def test_what_a_half_cannot_tell_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     measurement = digits(errors=True).full(images())  # half-samples of 50 images are too few to extrapolate
     assert math.isfinite(measurement.values["quality/fid_infinity_classifier"])

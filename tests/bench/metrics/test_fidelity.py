@@ -144,6 +144,7 @@ def test_frechet_distance_equals_torch_fidelity(d: int) -> None:
     assert frechet_distance(fit_gaussian(x), fit_gaussian(y)) == pytest.approx(expected, rel=RELATIVE)
 
 
+@pytest.mark.slow
 def test_a_known_distance_is_found_without_the_bias_of_few_images() -> None:
     # The distance of N(0, 1) and N(0.1, 1) in 64 dimensions is 64 x 0.01 = 0.64. The bias of 5,000 images adds a third.
     noise = torch.Generator().manual_seed(0)
@@ -155,6 +156,7 @@ def test_a_known_distance_is_found_without_the_bias_of_few_images() -> None:
     assert extrapolated == pytest.approx(0.64, rel=0.05)
 
 
+@pytest.mark.slow
 def test_an_extrapolation_is_repeatable_and_may_be_negative() -> None:
     noise = torch.Generator().manual_seed(0)
     real = Gaussian(mean=np.zeros(64), covariance=np.eye(64))

@@ -50,6 +50,7 @@ def test_a_whole_run_splits_its_seconds_by_activity() -> None:
     assert whole.rest > 0
 
 
+@pytest.mark.slow
 def test_time_to_quality_ends_at_the_first_mark_that_is_as_good() -> None:
     text = config(**{"evaluation.samples": 100, "recipe.batch_size": 60}).canonical()
     found = tutorial_quality(text, 1)

@@ -183,9 +183,8 @@ ODD_STATES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    "odd", [pytest.param(name, marks=() if name in ("no trainer", "another run") else pytest.mark.slow) for name in ODD_STATES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("odd", ODD_STATES)
 def test_a_run_with_an_intact_checkpoint_of_another_run(
     odd: str, stopped: tuple[Path, RunResult], tmp_path: Path, whole: tuple[str, RunResult]
 ) -> None:

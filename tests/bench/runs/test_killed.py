@@ -114,7 +114,8 @@ def test_a_kill_before_the_first_checkpoint_restarts_the_same_run(uri: str, tmp_
     assert_equal(result, history(uri, result.run_id), whole)
 
 
-@pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow), None])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [0, 1000, None])
 def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     uri: str, tmp_path: Path, size: int | None, caplog: pytest.LogCaptureFixture, whole: Whole
 ) -> None:
@@ -210,9 +211,8 @@ def test_a_kill_between_the_last_checkpoint_and_the_end(uri: str, tmp_path: Path
     assert not pending(tmp_path / "runs")
 
 
-@pytest.mark.parametrize(
-    "status", ["interrupted", *(pytest.param(status, marks=pytest.mark.slow) for status in ("failed", "diverged", "pruned"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["interrupted", "failed", "diverged", "pruned"])
 def test_every_end_is_on_disk_before_it_is_sent(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     """The journal stores every end before it is sent, also for runs without a checkpoint."""
 

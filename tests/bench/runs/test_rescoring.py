@@ -164,6 +164,7 @@ def test_a_killed_rescoring_mixes_no_protocols(run_id: str, uri: str, monkeypatc
         assert headline_curve(load(uri, ("small",)), run_id).equals(before)
 
 
+@pytest.mark.slow
 def test_a_damaged_history_is_logged_and_only_its_points_are_lost(run_id: str, uri: str, caplog: pytest.LogCaptureFixture) -> None:
     other = again(run_id, uri, samples=100, standard_errors=False)
     (name,) = histories(other, run_id)
@@ -220,7 +221,8 @@ def test_only_a_damaged_run_is_advised_to_be_deleted(run_id: str, uri: str, monk
         assert "delete" not in reason()
 
 
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.slow), pytest.param("cuda:7", marks=pytest.mark.slow), "mps"])
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
 def test_a_run_is_measured_on_the_cpu_if_its_device_is_missing(
     run_id: str, uri: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -349,6 +351,7 @@ def test_a_run_with_another_headline_keeps_its_curve_and_says_what_chose_its_bes
         assert len(points[0]) > 1
 
 
+@pytest.mark.slow
 def test_reasons_of_the_best_checkpoint_are_those_of_this_measurement(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = run(small.config("dcgan", **{"evaluation.best": True}), small.context(uri, tmp_path / "runs")).run_id
     monkeypatch.setattr("bench.metrics.modes.reverse_kl", lambda generated, real: 1 / 0)

@@ -201,6 +201,7 @@ def test_a_resumed_run_keeps_the_headline_it_began_with(uri: str, tmp_path: Path
     assert counts[FID_DISTILLED] == 1  # of the full evaluation at the end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tf32", [False, True])
 def test_everything_that_runs_the_networks_follows_tf32(uri: str, tmp_path: Path, tf32: bool) -> None:
     """The setting applies to training, evaluations, pictures and latents, because torch's default for convolutions is TF32."""
@@ -261,6 +262,7 @@ def untimed(uri: str, suite: str = "small") -> pd.DataFrame:
     return curve[~curve["key"].str.startswith("perf/")][TIMELESS].reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_a_run_whose_evaluation_failed_resumes_at_the_evaluation(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
 ) -> None:
@@ -332,6 +334,7 @@ def test_a_stopped_run_can_resume_after_networks_could_not_be_built(uri: str, tm
     assert (again.status, again.run_id) == ("finished", stopped.run_id)
 
 
+@pytest.mark.slow
 def test_a_run_that_the_store_cannot_reopen_loses_no_training(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: tuple[str, RunResult]
 ) -> None:
@@ -383,6 +386,7 @@ def test_a_users_mistake_writes_nothing(uri: str, tmp_path: Path) -> None:
         loaded(uri)
 
 
+@pytest.mark.slow
 def test_a_budget_in_generator_updates_is_one_in_images(uri: str, tmp_path: Path) -> None:
     # With k = 5 and batches of 64, each update of G uses 320 images.
     by_updates = small.config("wgan", **{"budget.generator_updates": 2})
@@ -468,7 +472,8 @@ def test_an_extended_run_equals_one_trained_without_a_stop(uri: str, tmp_path: P
     assert set(curves[(curves["run_id"] == extended.run_id) & (curves["images"] <= end)]["key"]) & set(measured()) == {FID_DISTILLED}
 
 
-@pytest.mark.parametrize("samples", [pytest.param(0, marks=pytest.mark.slow), 200])
+@pytest.mark.slow
+@pytest.mark.parametrize("samples", [0, 200])
 def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, tmp_path: Path, samples: int) -> None:
     settings = {"evaluation.best": True, "evaluation.marks": 4, "recipe.lr_g": 0.05}
     base = run(small.config(**settings), small.context(uri, tmp_path))
@@ -483,6 +488,7 @@ def test_an_extension_keeps_points_and_best_of_its_own_protocol_only(uri: str, t
     assert best["chosen_by"] == curve["value"].min()
 
 
+@pytest.mark.slow
 def test_an_extension_without_best_has_none_though_its_base_run_had(uri: str, tmp_path: Path) -> None:
     base = run(small.config(**{"evaluation.best": True}), small.context(uri, tmp_path))
     extended = extension(uri, tmp_path, base, small.config(**{"budget.images": 1000}))

@@ -58,6 +58,7 @@ def test_networks_that_grow_are_probed_whole(uri: str, tmp_path: Path, monkeypat
     assert probed[0].trainer.networks.get_submodule("generator.position").now() == (1, 1.0)  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_finished_run_costs_nothing_and_an_extension_only_its_new_images(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
     executed()
     assert execution_plan(uri, tmp_path / "runs", seeds=1, only="dcgan").estimate.seconds == {}

@@ -96,6 +96,7 @@ def test_a_changed_version_is_reported_for_unfinished_runs_too(
     assert action.why == f"results version 11 -> 12, variant version unrecorded -> {VARIANTS.get('dcgan').version}"
 
 
+@pytest.mark.slow
 def test_a_changed_source_of_a_users_variant_trains_again_with_a_message(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from dataclasses import replace\nfrom bench.core.config import VARIANTS\nVARIANT = replace(VARIANTS.get('label-smoothed'), name='mine')\n"
     monkeypatch.syspath_prepend(tmp_path)

@@ -123,6 +123,7 @@ def test_a_run_whose_process_died_resumes_or_restarts(uri: str, tmp_path: Path, 
     assert small.final_values(uri)[("dcgan", 0)] == expected[("dcgan", 0)]
 
 
+@pytest.mark.slow
 def test_a_run_of_another_protocol_is_rescored_without_training(uri: str, tmp_path: Path, executed: Callable[..., None]) -> None:
     executed()
     before = load(uri, ("small",))
@@ -155,7 +156,8 @@ def test_a_changed_number_of_samples_is_measured_once(uri: str, tmp_path: Path, 
     assert small.execute(uri, tmp_path / "runs", **choice).skipped == 1
 
 
-@pytest.mark.parametrize("content", [pytest.param(None, marks=pytest.mark.slow), b"no tensors"])
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [None, b"no tensors"])
 def test_a_run_without_weights_is_logged_and_the_others_are_measured(
     uri: str, tmp_path: Path, content: bytes | None, executed: Callable[..., None]
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import small
 
+from bench.cli.ui import served_uri
 from bench.core.errors import UserError
 from bench.evaluation.generator import load_generator
 from bench.runs.pending_writes import deliver_pending
@@ -378,24 +379,19 @@ def test_the_store_is_recognised_through_a_link(project: Project, tmp_path: Path
     assert delivered(folder / "runs", folder) == [(4, 0)]
 
 
-def test_the_command_of_make_ui(
-    project: Project, tmp_path: Path, command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ui_serves_the_current_locations(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = project()
     here = shutil.copytree(original, tmp_path / "copy")
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri_of(here))
     with monkeypatch.context() as patch:
         patch.setattr(store, "is_writable", lambda path: False)
-        status, out, _ = command("relocate")
-    copied = store.sqlite_path(out.strip())
-    assert status == 0
+        copied = store.sqlite_path(served_uri(uri_of(here)))
     assert copied is not None
     assert copied.is_relative_to(tmp_path / "cache")
     assert all(location.startswith(here.as_uri()) for location in locations(copied))
     assert locations(here / "mlflow.db") == locations(original / "mlflow.db")
 
-    assert command("relocate")[:2] == (0, f"{uri_of(here)}\n")
+    assert served_uri(uri_of(here)) == uri_of(here)
     assert locations(here / "mlflow.db") == locations(copied)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri_of(tmp_path))
-    assert command("relocate")[0] == 2
+    with pytest.raises(UserError, match="no results"):
+        served_uri(uri_of(tmp_path))
