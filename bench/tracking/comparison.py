@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.metrics.columns import HEADLINE, SE, card, is_metric
+from bench.metrics.columns import FID_CLASSIFIER, SE, card, is_metric
 from bench.tracking.view_state import GroupBy
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def compare(runs: Sequence[Run]) -> Comparison | None:
     query = f"tags.kind = '{kind}' and tags.status = 'finished'"
     query += f" and tags.phase = '{FINAL}' and tags.recipe != '{SUPERSEDED}'" if final else ""
     is_search = not final and any(run.data.tags.get("phase") for run in finished)
-    headlines = tuple(sorted({run.data.tags.get("headline") or HEADLINE for run in final or finished or ours}))
+    headlines = tuple(sorted({run.data.tags.get("headline") or FID_CLASSIFIER for run in final or finished or ours}))
     return Comparison(
         kind=kind,
         query=query,

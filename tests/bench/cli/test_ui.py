@@ -15,7 +15,7 @@ import pytest
 from serving import free_port
 
 from bench.cli import ui
-from bench.metrics.columns import HEADLINE
+from bench.metrics.columns import FID_DISTILLED
 from bench.tracking.client import Tracker
 from bench.tracking.views import BY_VARIANT
 
@@ -35,8 +35,8 @@ http.server.HTTPServer((words[words.index("--host") + 1], int(words[words.index(
 @pytest.fixture
 def recorded(uri: str) -> str:
     """Return the URI of a store with one run."""
-    log = Tracker(uri, "small").start_run("r", {"kind": "run", "variant": "dcgan", "headline": HEADLINE}, {})
-    log.points({HEADLINE: 5.0}, images=10, train_seconds=1.0)
+    log = Tracker(uri, "small").start_run("r", {"kind": "run", "variant": "dcgan", "headline": FID_DISTILLED}, {})
+    log.points({FID_DISTILLED: 5.0}, images=10, train_seconds=1.0)
     log.finish("finished")
     return uri
 

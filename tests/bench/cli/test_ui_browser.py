@@ -17,7 +17,7 @@ import pytest
 import small
 from serving import free_port
 
-from bench.metrics.columns import HEADLINE
+from bench.metrics.columns import FID_DISTILLED
 from bench.tracking import store
 from bench.tracking.view_state import PREFIX
 from bench.tracking.views import BY_VARIANT, EVERY_SEED
@@ -96,7 +96,7 @@ def test_the_link_opens_bars_and_curves_grouped_by_variant(served: tuple[str, di
     page = opened(served[1]["small"])
     charts = page.get_by_test_id("experiment-view-compare-runs-chart-area")
     charts.get_by_text("Comparison", exact=False).first.wait_for()
-    for title in (HEADLINE, "diversity/vendi_score", "modes/classes_covered"):
+    for title in (FID_DISTILLED, "diversity/vendi_score", "modes/classes_covered"):
         charts.get_by_text(title, exact=True).first.wait_for()
     charts.locator(".barlayer path").nth(1).wait_for(state="attached")
     for variant in VARIANTS:
@@ -113,7 +113,7 @@ def test_the_view_of_every_seed_has_the_chosen_columns(served: tuple[str, dict[s
     page = opened(served[1]["small"].replace(BY_VARIANT, EVERY_SEED).replace("CHART", "TABLE"))
     for run in ("dcgan-s0", "dcgan-s1", "label-smoothed-s0", "label-smoothed-s1"):
         page.get_by_text(run, exact=True).first.wait_for()
-    for column in (HEADLINE, "status", "seed", "budget.images", "perf/images_per_second"):
+    for column in (FID_DISTILLED, "status", "seed", "budget.images", "perf/images_per_second"):
         page.get_by_role("columnheader").get_by_text(column, exact=True).first.wait_for()
     page.get_by_test_id("saved-views-trigger").click()
     for name in ("By variant", "Every seed"):
@@ -122,7 +122,7 @@ def test_the_view_of_every_seed_has_the_chosen_columns(served: tuple[str, dict[s
 
 def test_runs_can_be_found_by_their_data(served: tuple[str, dict[str, str]], opened: Callable[[str], Any]) -> None:
     plain, _, _ = served[1]["small"].replace("CHART", "TABLE").partition("&viewStateShareKey")
-    page = opened(f"{plain}&orderByKey=metrics.%60{HEADLINE}%60&searchFilter=dataset.name%20%3D%20%27digits%27")
+    page = opened(f"{plain}&orderByKey=metrics.%60{FID_DISTILLED}%60&searchFilter=dataset.name%20%3D%20%27digits%27")
     page.get_by_text("4 matching runs").wait_for()
     page.get_by_text(re.compile(r"digits \([0-9a-f]{16}-train\)")).first.wait_for()
     page = opened(f"{plain}&searchFilter=dataset.name%20%3D%20%27mnist%27")

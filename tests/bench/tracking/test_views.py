@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from bench.core.colours import COLOURS, GREY
-from bench.metrics.columns import HEADLINE
+from bench.metrics.columns import FID_DISTILLED
 from bench.tracking import store
 from bench.tracking.client import Tracker
 from bench.tracking.results import REFERENCES
@@ -19,8 +19,8 @@ from bench.tracking.view_state import PREFIX, unpacked
 from bench.tracking.views import BY_VARIANT, COLOUR, EVERY_SEED, prepare_views, update_views
 
 VALUES = {
-    HEADLINE: 5.0,
-    f"{HEADLINE}_se": 0.1,
+    FID_DISTILLED: 5.0,
+    f"{FID_DISTILLED}_se": 0.1,
     "diversity/vendi_score": 3.0,
     "train/loss_d": 1.0,
     "train/loss_g": 2.0,
@@ -32,7 +32,7 @@ def record(
     uri: str, variant: str, *, experiment: str = "small", status: str = "finished", values: dict[str, float] = VALUES, **tags: str
 ) -> str:
     """Record a run, and return its id."""
-    given = {"kind": "run", "variant": variant, "seed": "0", "dataset": "digits", "headline": HEADLINE, **tags}
+    given = {"kind": "run", "variant": variant, "seed": "0", "dataset": "digits", "headline": FID_DISTILLED, **tags}
     log = Tracker(uri, experiment).start_run(f"{variant}-s0", given, {"budget.images": 100})
     log.points(values, images=100, train_seconds=1.0)
     log.finish(status)
@@ -71,12 +71,12 @@ def test_a_view_groups_finished_runs_by_variant(client: MlflowClient, uri: str) 
     state = found["state"]
     assert found["name"] == "By variant"
     assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "variant"}]
-    assert charts(state, "Comparison") == [("BAR", HEADLINE), ("BAR", "diversity/vendi_score")]
-    assert charts(state, "Against images") == [("LINE", HEADLINE), ("LINE", "train/loss_d"), ("LINE", "train/loss_g")]
+    assert charts(state, "Comparison") == [("BAR", FID_DISTILLED), ("BAR", "diversity/vendi_score")]
+    assert charts(state, "Against images") == [("LINE", FID_DISTILLED), ("LINE", "train/loss_d"), ("LINE", "train/loss_g")]
     names = [section["name"] for section in state["compareRunSections"]]
     assert names == ["Comparison", "Against images", "diversity", "quality", "train", "best/quality"]
     assert [section["display"] for section in state["compareRunSections"]] == [True, True, False, False, False, False]
-    assert [chart["metricKey"] for chart in state["compareRunCharts"] if chart["deleted"]] == [f"{HEADLINE}_se"]
+    assert [chart["metricKey"] for chart in state["compareRunCharts"] if chart["deleted"]] == [f"{FID_DISTILLED}_se"]
     experiment = client.get_experiment_by_name("small")
     visible = client.search_runs([experiment.experiment_id], state["searchFilter"])
     assert sorted(run.data.tags["variant"] for run in visible) == ["dcgan", "wgan"]
@@ -86,23 +86,23 @@ def test_a_view_has_every_seed_with_its_status_and_speed(client: MlflowClient, u
     prepare_views(uri, client)
     state = view(client, EVERY_SEED)["state"]
     assert state["groupBy"] is None
-    columns = [f"metrics.`{HEADLINE}`", "tags.`status`", "tags.`seed`", "params.`budget.images`", "metrics.`perf/images_per_second`"]
+    columns = [f"metrics.`{FID_DISTILLED}`", "tags.`status`", "tags.`seed`", "params.`budget.images`", "metrics.`perf/images_per_second`"]
     assert state["selectedColumns"] == columns
     experiment = client.get_experiment_by_name("small")
     assert len(client.search_runs([experiment.experiment_id], state["searchFilter"])) == 3
 
 
 def test_the_views_follow_the_headline_of_the_experiment(uri: str) -> None:
-    values = {"quality/recall_classifier": 0.5, HEADLINE: 4.0}
+    values = {"quality/recall_classifier": 0.5, FID_DISTILLED: 4.0}
     record(uri, "dcgan", headline="quality/recall_classifier", values=values)
     client = store.connect(uri)
     prepare_views(uri, client)
     state = view(client, BY_VARIANT)["state"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`quality/recall_classifier`", False)
-    assert charts(state, "Comparison") == [("BAR", "quality/recall_classifier"), ("BAR", HEADLINE)]
-    record(uri, "dcgan", headline=HEADLINE, status="failed", values=values)  # not compared
+    assert charts(state, "Comparison") == [("BAR", "quality/recall_classifier"), ("BAR", FID_DISTILLED)]
+    record(uri, "dcgan", headline=FID_DISTILLED, status="failed", values=values)  # not compared
     prepare_views(uri, client)
-    assert charts(view(client, BY_VARIANT)["state"], "Comparison") == [("BAR", "quality/recall_classifier"), ("BAR", HEADLINE)]
+    assert charts(view(client, BY_VARIANT)["state"], "Comparison") == [("BAR", "quality/recall_classifier"), ("BAR", FID_DISTILLED)]
 
 
 def test_reference_rows_have_views_without_curves(client: MlflowClient, uri: str) -> None:
