@@ -33,8 +33,8 @@ NAMES = {BY_VARIANT: "By variant", EVERY_SEED: "Every seed"}
 COLOUR = "mlflow.runColor"
 # Metrics beside the headline, in this order. An experiment shows those that its runs have.
 MAIN = (
-    "quality/fid_classifier", "quality/fid_photo", "quality/fid_inception", "quality/precision_classifier", "quality/recall_classifier",
-    "diversity/vendi_score", "diversity/pairwise_distance", "modes/classes_covered", "modes/class_kl", "modes/found", "modes/high_quality",
+    "quality/fid_distilled", "quality/fid_classifier", "quality/fid_photo", "quality/fid_inception", "quality/precision_classifier",
+    "quality/recall_classifier", "diversity/vendi_score", "diversity/pairwise_distance", "modes/classes_covered", "modes/class_kl", "modes/found", "modes/high_quality",
     "modes/collapse",
 )  # fmt: skip
 LOSSES = ("train/loss_d", "train/loss_g")
