@@ -13,7 +13,8 @@ import pandas as pd
 from bench.core.errors import UserError, one_line
 from bench.metrics.columns import is_metric
 from bench.tracking.artifacts import Artifacts
-from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
+from bench.tracking.curves import CURVE_COLUMNS
+from bench.tracking.results import PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, WORDS
 from reports.export import ABOUT, BUDGET_COLUMNS, FORMAT, PROTOCOLS, RUNS
 

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.columns import BEST, CARDS, SE, measured
-from bench.tracking.results import CURVE_COLUMNS, ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results, curve
+from bench.tracking.curves import CURVE_COLUMNS, curve
+from bench.tracking.results import ENVIRONMENT, PROTOCOL_COLUMNS, RUN_COLUMNS, Results
 from reports.budget import PREFIX, budget_of
 from reports.cohort import version
 from reports.io import write_all

@@ -22,6 +22,7 @@ from bench.runs.health import Flag, flags
 from bench.runs.preparation import Work
 from bench.runs.types import RunProgress, Watch
 from bench.tracking import results
+from bench.tracking.logged_images import SAMPLES
 from bench.tracking.run_logger import RunLog
 
 
@@ -43,6 +44,7 @@ class Recorder:
         shares = [index / (work.config.evaluation.marks + 1) for index in range(1, work.config.evaluation.marks + 1)]
         self._evaluations = [at[round(LOG_MARKS * share) - 1] for share in shares] if work.evaluator else []
         self._pictures = [at[round(LOG_MARKS * share) - 1] for share in grids.MARK_SHARES]
+        log_.end_at(work.trainer.budget_images)
 
     def record(self, progress: Progress) -> None:
         """Log the values at a log point. If an evaluation or a picture is due, log it too."""
@@ -52,8 +54,10 @@ class Recorder:
         if not progress.diverged:
             values |= self._evaluate(progress)
         self._log.points(values, images=progress.images, train_seconds=progress.train_seconds)
-        if not progress.diverged and self._pop_reached(self._pictures, progress.position):
-            self._log.artifact(f"{results.GRIDS}/step_{progress.images:09d}.png", self.grid())
+        if not progress.diverged and (reached := self._pop_reached(self._pictures, progress.position)):
+            # With a budget in images, all variants have their pictures at the same steps.
+            step = progress.images if self._work.trainer.budget_images is None else round(reached)
+            self._log.image(SAMPLES, step, self.grid())
         self._watch(
             RunProgress(
                 images=progress.images,
@@ -110,7 +114,9 @@ class Recorder:
             if measurement.nearest is not None:
                 log_.artifact(results.NEAREST, grids.nearest_png(measurement.nearest))
         log_.artifact(results.WEIGHTS, serialization.weights_bytes(trainer.eval_networks))
-        log_.artifact(results.FINAL_GRID, self.grid())
+        grid = self.grid()
+        log_.artifact(results.FINAL_GRID, grid)
+        log_.image(SAMPLES, trainer.budget_images or trainer.images, grid)
         if self._work.dataset.spec.kind == "image":
             log_.artifact(results.INTERPOLATION, self.interpolation())
             evidence |= self._explore_latents(evaluator)
@@ -219,11 +225,11 @@ class Recorder:
         return measurement
 
     @staticmethod
-    def _pop_reached(pending: list[float], position: float) -> bool:
-        """Remove the pending log points that training has reached, and return whether it has reached any."""
+    def _pop_reached(pending: list[float], position: float) -> float:
+        """Remove the pending log points that training has reached, and return the last one, or 0 if it has reached none."""
         reached = [mark for mark in pending if mark <= position]
         del pending[: len(reached)]
-        return bool(reached)
+        return reached[-1] if reached else 0
 
 
 def samples_of_run(

@@ -10,7 +10,7 @@ from bench.evaluation.reference_rows import KINDS, SAMPLES, reference_row, row_h
 from bench.metrics.columns.recorded import described
 from bench.runs.origin import inputs_of, origin
 from bench.runs.types import RunResult
-from bench.tracking import results
+from bench.tracking import logged_images, results
 from bench.tracking.client import Lookup, Tracker
 
 MADE_BY = "made_by"  # tag that identifies the definition of a row. Empty if a metric raised an error
@@ -39,7 +39,9 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     metrics = evaluator.protocol()
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
     log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
-    log_.artifact(results.FINAL_GRID, _picture(kind, evaluator))
+    grid = _picture(kind, evaluator)
+    log_.artifact(results.FINAL_GRID, grid)
+    log_.image(logged_images.SAMPLES, 0, grid)
     values = row.measurement.values
     log_.points({**values, "perf/evaluate_seconds": row.seconds}, images=0, train_seconds=0.0)
     log_.finish("finished")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRAINED = "perf/train_seconds"  # a metric that each run logs once, at its end
 POINT = ["images", "seconds", "key", "value"]  # columns of a curve
 
 
@@ -134,6 +135,7 @@ def _open_log(
         # Until the new curve is logged, the evaluation protocol of the headline metric is unknown.
         run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key != headline}})
     run_log.load_state_dict({"run_id": run_id, "points": points, "seconds": 0.0})
+    run_log.end_at(max((point.step for point in client.get_metric_history(run_id, TRAINED)), default=None))
     run_log.points(measurement.values, images=end, train_seconds=seconds)
     return run_log
 
@@ -181,7 +183,7 @@ def _clear_lost_metrics(client: MlflowClient, tracked: Run, measurement: Measure
     run_id, before = tracked.info.run_id, tracked.data.metrics
     now = measurement.values
     lost = [key for key, value in now.items() if not math.isfinite(value) and key in before]
-    lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in before and f"{key}{SE}" not in now]
+    lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in before]  # of a run of an earlier version: now they are in its curve
     if lost:
         end = max(metric.step for key in lost for metric in client.get_metric_history(run_id, key))
         client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost], synchronous=True)

@@ -241,7 +241,7 @@ class Tracker(Lookup):
         with store_errors(self.uri), store.short_timeout(LONG_REQUEST_SECONDS):
             run = checked(self.client.create_run(self._experiment_id, run_name=name, tags={**tags, **_running_tags(parent)}))
             self.client.log_batch(run.info.run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
-        return RunLog(self.client, self._journal(str(run.info.run_id), tags, folder), check=check)
+        return RunLog(self.client, self._journal(str(run.info.run_id), tags, folder), started=int(run.info.start_time or 0), check=check)
 
     def reopen_run(
         self, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any], *, resumed: bool, parent: str | None = None,
@@ -261,11 +261,12 @@ class Tracker(Lookup):
             if not resumed:
                 self.client.log_batch(run_id, params=[Param(path, str(value)) for path, value in params.items()], synchronous=True)
             self.client.update_run(run_id, status="RUNNING")
+            started = int(self.client.get_run(run_id).info.start_time or 0)
         journal = self._journal(run_id, tags, folder)
         if folder is not None:
             with _disk_errors(folder):
                 journal.supersede()
-        return RunLog(self.client, journal, resumed=resumed, check=check)
+        return RunLog(self.client, journal, started=started, resumed=resumed, check=check)
 
     def _journal(self, run_id: str, tags: Mapping[str, str], folder: Path | None) -> RunJournal:
         name = f"{tags.get('variant', 'run')} seed {tags.get('seed', '')}"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.metrics.columns import FID_CLASSIFIER, SE, card, is_metric
+from bench.metrics.columns import FID_CLASSIFIER, card, is_metric, is_standard_error
+from bench.tracking import logged_images
+from bench.tracking.tags import seed_of
 from bench.tracking.view_state import GroupBy
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Comparison:
     ascending: bool  # whether a low headline is better
     metrics: frozenset[str]  # of all runs, with those of MLflow's charts
     budgets: tuple[str, ...]  # parameters with the budget of runs
+    lowest_seed: int  # of the compared runs
+    last_image: int | None  # last step of the sample grids of runs, or None if no run has logged images
 
 
 def compare(runs: Sequence[Run]) -> Comparison | None:
@@ -58,13 +62,21 @@ def compare(runs: Sequence[Run]) -> Comparison | None:
         headlines=headlines,
         ascending=not is_metric(headlines[0]) or card(headlines[0]).direction != "higher",
         metrics=frozenset(key for run in ours for key in run.data.metrics),
+        lowest_seed=min(seed_of(run.data.tags) for run in final or finished or ours),
+        last_image=max((_last_step(run) for run in ours if logged_images.TAG.items() <= run.data.tags.items()), default=None),
         budgets=tuple(path for path in BUDGETS if any(_value(run, ("param", path)) not in ("", "None") for run in ours)),
     )
 
 
 def standard_errors(metrics: frozenset[str]) -> list[str]:
     """Return the keys of standard errors among metrics, sorted. Earlier versions logged them as metrics."""
-    return sorted(key for key in metrics if key.endswith(SE) and is_metric(key))
+    return sorted(filter(is_standard_error, metrics))
+
+
+def _last_step(run: Run) -> int:
+    """Return the budget in images, at which a run has its last image, or 0 for other budgets."""
+    images = _value(run, ("param", BUDGETS[0]))
+    return int(images) if images.isdecimal() else 0
 
 
 def _grouping(runs: Sequence[Run], *, split_variants: bool) -> GroupBy:

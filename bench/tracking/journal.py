@@ -7,6 +7,8 @@ A journal contains the run's points with their timestamps, the hashes of its art
 - When the run ends, with any status, its process saves the journal as `end-<run id>.json` beside the checkpoints, before it sends the end. It
   removes the file when the store has acknowledged all writes. Until then, `ganbench sync` and the next call deliver the pending writes.
 
+MLflow gets all points but values that are not finite, and standard errors, which would double its metrics. The curve has all points.
+
 No write needs to be sent exactly once. MLflow stores points of equal value, step and timestamp once, and equal data once. It overwrites tags
 and artifacts of the same name. But a run that resumes from a checkpoint logs the points after that checkpoint again, with other timestamps.
 So while a run trains, only the points in the older of its two checkpoints are sent (`points` in `next_write`). Other writes are sent at once.
@@ -40,6 +42,7 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationEr
 from bench.core.atomic_files import write_atomic
 from bench.core.errors import one_line
 from bench.core.text import stays_inside
+from bench.metrics.columns import is_standard_error
 from bench.tracking.inputs import DataInput
 from bench.tracking.tags import RUN_ID
 
@@ -92,6 +95,7 @@ class RunJournal(BaseModel):
     folder: Path | None = Field(None, exclude=True)  # of the run
     name: str = ""  # of the run, for messages
     store: str = ""  # its URI without user and password
+    last_step: int | None = None  # MLflow gets points with more images at this step, so that runs with the same budget end at the same step
     points: list[Point] = []
     acknowledged: Annotated[int, Field(ge=0)] = 0  # number of points
     artifacts: dict[Annotated[str, AfterValidator(_checked_path)], str] = {}  # path -> SHA-256 of pending artifacts
@@ -152,7 +156,7 @@ class RunJournal(BaseModel):
     @property
     def pending(self) -> int:
         """Number of writes that the store has not acknowledged."""
-        batches = math.ceil(sum(math.isfinite(point[3]) for point in self.points[self.acknowledged :]) / BATCH)
+        batches = math.ceil(sum(map(_is_metric_of_mlflow, self.points[self.acknowledged :])) / BATCH)
         others = bool(self.tags) + bool(self.inputs) + (self.end is not None and not self.end_acknowledged)
         return batches + len(self.artifacts) + others + self.refused
 
@@ -185,10 +189,10 @@ class RunJournal(BaseModel):
         batch: list[list[Any]] = []
         upto = self.acknowledged
         while upto < min(points, len(self.points)) and len(batch) < BATCH:
-            images, _, key, value, ms = self.points[upto]
+            images, _, key, value, ms = point = self.points[upto]
             upto += 1
-            if math.isfinite(value):
-                batch.append([key, value, ms, images])
+            if _is_metric_of_mlflow(point):
+                batch.append([key, value, ms, images if self.last_step is None else min(images, self.last_step)])
         if batch:
             return Write(kind="points", run_id=self.run_id, body={"points": batch, "from": self.acknowledged, "upto": upto})
         for path, digest in self.artifacts.items():
@@ -308,6 +312,10 @@ class RunJournal(BaseModel):
 
     def _artifact_path(self, path: str) -> Path:
         return self._run_folder / ARTIFACTS / self.run_id / path
+
+
+def _is_metric_of_mlflow(point: Point) -> bool:
+    return math.isfinite(point[3]) and not is_standard_error(point[2])
 
 
 def digest_of(state: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@
 Runs also record the cards of metrics that are not built in. `load` registers these cards (`bench.metrics.columns.recorded`).
 
 `Results.curves` is tidy: run_id, images, seconds (the training clock), key, value. It may have tens of millions of rows, so run_id and key are
-categoricals. `curve` returns the rows of some keys, with plain text.
+categoricals. `bench.tracking.curves.curve` returns the rows of some keys, with plain text.
 `Results.protocols` is tidy: run_id, key, protocol (hash of the evaluation protocol of that metric).
 `Results.studies` has the record of each study (`STUDY`). The reader must validate it.
 """
@@ -18,7 +18,6 @@ categoricals. `curve` returns the rows of some keys, with plain text.
 from __future__ import annotations
 
 import fnmatch
-import io
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,12 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.core.errors import UserError, nearest, one_line
-from bench.metrics.columns import is_metric, recorded
+from bench.metrics.columns import is_metric, is_standard_error, recorded
 from bench.tracking.artifacts import Artifacts
+from bench.tracking.curves import final_errors, read_curves
+from bench.tracking.logged_images import FOLDER, SAMPLES, steps_of
 from bench.tracking.pages import checked, every_experiment, every_run, first_run
 from bench.tracking.tags import moment_of, seed_of
 
@@ -71,10 +71,9 @@ RUN_COLUMNS: dict[str, str] = {
 }
 COMPLETE = ("finished", "diverged", "pruned")  # statuses of runs that have recorded everything
 REFERENCES = "references"  # experiment of the reference rows (`real`, `untrained`) of all suites
-CURVE_COLUMNS = ("run_id", "images", "seconds", "key", "value")
-CURVE_TYPES = {"images": "int64", "seconds": "float64", "key": "category", "value": "float64"}
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
 GLOB = re.compile(r"[*?[]")
+EARLIER_GRID = re.compile(r"/step_([0-9]{1,15})\.png$")
 FULL_ID = re.compile(r"[0-9a-f]{32}")
 PREFIX = re.compile(r"[0-9a-f]{6,32}")  # of a run id, long enough to identify it
 
@@ -90,8 +89,9 @@ CURVES = "curves.parquet"
 HISTORY = "history/curves-{protocol}.parquet"  # values at evaluation points by an earlier evaluation protocol (`bench.runs.rescoring`)
 WEIGHTS = "weights/last.safetensors"
 BEST_WEIGHTS = "weights/best.safetensors"  # of the best evaluation point, in runs that save it
-GRIDS = "grids"  # grids/step_000037500.png: the same noise at several positions of training
-FINAL_GRID = "grids/final.png"
+METRICS = "metrics.json"  # the last values of all metrics with their standard errors, as a table for MLflow's pages
+GRIDS = "grids"  # in runs of earlier versions, grids/step_000037500.png are the sample grids during training
+FINAL_GRID = "grids/final.png"  # a copy is the last of the images `SAMPLES`, which have the same noise at several positions of training
 INTERPOLATION = "pictures/interpolation.png"  # each row interpolates between two latents in 8 steps
 LATENT = "pictures/latent"  # folder of pictures: parts of the latent, class directions, latent arithmetic (`bench.evaluation.latent_space`)
 NEAREST = "nearest_training.png"  # the generated images closest to training images, beside the training images
@@ -126,6 +126,13 @@ class Results:
         """Return a JSON artifact, or None if it is missing or not a JSON object."""
         return self.artifacts.read_json(run_id, path)
 
+    def grids(self, run_id: str) -> list[tuple[int, str]]:
+        """Return the numbers of images and the paths of the sample grids during training, without the final one."""
+        found = steps_of(self.names(run_id, FOLDER), SAMPLES)
+        if found:
+            return found[:-1] if self.artifact(run_id, FINAL_GRID) else found
+        return sorted((int(match[1]), path) for path in self.names(run_id, GRIDS) if (match := EARLIER_GRID.search(path)))
+
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:
     """Return the runs of experiments (suites), with their reference rows. A glob selects all suites that it matches. No name selects all.
@@ -149,11 +156,12 @@ def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = 
     recorded.register_recorded_cards(
         [(run.info.run_id, protocols[run.info.run_id].get("cards")) for run in newest]
     )  # before metrics are read
+    curves = read_curves(artifacts, ids, CURVES)
     return Results(
         uri=redacted(uri),
         experiments=_suites(children) or tuple(experiments),
-        runs=_run_frame(loaded, protocols),
-        curves=_curve_frame(artifacts, ids),
+        runs=_run_frame(loaded, protocols, final_errors(curves)),
+        curves=curves,
         protocols=_protocol_frame(protocols),
         artifacts=artifacts,
         studies=_studies(parents, artifacts),
@@ -250,8 +258,8 @@ def _matches_a_run(reference: Any, children: Iterable[Any]) -> bool:
     return any((run.data.tags.get("dataset"), run.data.tags.get("protocol")) == wanted for run in children)
 
 
-def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [_run_row(run, protocols[run.info.run_id].get("all")) for run in runs]
+def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]], errors: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    rows = [_run_row(run, protocols[run.info.run_id].get("all"), errors.get(run.info.run_id)) for run in runs]
     frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*RUN_COLUMNS, *(key for row in rows for key in row)])))
     for name, kind in RUN_COLUMNS.items():
         if kind == "str":
@@ -259,49 +267,20 @@ def _run_frame(runs: Sequence[Any], protocols: Mapping[str, Mapping[str, Any]]) 
     return frame.astype({"seed": "int64"}).copy()  # in one block: pandas warns if columns are added to a hundred blocks
 
 
-def _run_row(run: Any, protocol: Any) -> dict[str, Any]:
-    """Return the row of a run. The hash in its protocol artifact has priority over its tag, which an interrupted rescoring does not update."""
+def _run_row(run: Any, protocol: Any, errors: Mapping[str, float] | None) -> dict[str, Any]:
+    """Return the row of a run with the standard errors of its curve, or with those in MLflow if it has no curve.
+
+    The hash in its protocol artifact has priority over its tag, which an interrupted rescoring does not update.
+    """
     tags = run.data.tags
     row: dict[str, Any] = {name: tags.get(name, "") for name in RUN_COLUMNS}
     row |= {"run_id": run.info.run_id, "started": moment_of(run.info.start_time), "seed": seed_of(tags)}
     row |= {"protocol": protocol} if isinstance(protocol, str) else {}
-    row |= {key: value for key, value in run.data.metrics.items() if is_metric(key)}
+    metrics = {key: value for key, value in run.data.metrics.items() if is_metric(key)}
+    if errors is not None:  # earlier versions also logged standard errors as metrics
+        metrics = {key: value for key, value in metrics.items() if not is_standard_error(key)} | dict(errors)
+    row |= metrics
     return row | {f"param:{path}": value for path, value in run.data.params.items()}
-
-
-def _curve_frame(artifacts: Artifacts, run_ids: Sequence[str]) -> pd.DataFrame:
-    frames = {}
-    for run_id in run_ids:
-        content = artifacts.read(run_id, CURVES)
-        if content is None:
-            continue
-        try:
-            frames[run_id] = pd.read_parquet(io.BytesIO(content))[list(CURVE_COLUMNS[1:])].astype(CURVE_TYPES)
-            if not all(isinstance(key, str) for key in frames[run_id]["key"].cat.categories):
-                raise TypeError("its keys are not text")
-        except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are ValueErrors or TypeErrors
-            frames.pop(run_id, None)
-            log.warning("artifact %s of run %s cannot be read: %s", CURVES, run_id, one_line(error, most=120))
-    return _join(frames) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
-
-
-def _join(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one frame with the curves of all runs. Its text columns are categoricals in alphabetical order."""
-    ids = np.array(sorted(curves))
-    keys = sorted({key for frame in curves.values() for key in frame["key"].cat.categories})
-    run_codes = np.repeat(np.searchsorted(ids, list(curves)), [len(frame) for frame in curves.values()])
-    key_codes = np.concatenate([frame["key"].cat.set_categories(keys).cat.codes for frame in curves.values()])
-    return pd.DataFrame({
-        "run_id": pd.Categorical.from_codes(run_codes, categories=pd.Index(ids.astype(object))),
-        **{name: np.concatenate([frame[name] for frame in curves.values()]) for name in ("images", "seconds")},
-        "key": pd.Categorical.from_codes(key_codes, categories=pd.Index(keys)),
-        "value": np.concatenate([frame["value"] for frame in curves.values()]),
-    })  # fmt: skip
-
-
-def curve(curves: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of `Results.curves` with one of these keys, with run_id and key as plain text."""
-    return curves[curves["key"].isin(list(keys))].astype({"run_id": object, "key": object})
 
 
 def _protocol_frame(protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.core.lock_check import free
-from bench.tracking import results
+from bench.metrics.columns import SE, is_metric, is_standard_error
+from bench.tracking import logged_images, results
 from bench.tracking.delivery import Delivery, DirectDelivery
 from bench.tracking.inputs import DataInput
 from bench.tracking.journal import End, RunJournal
@@ -25,12 +27,17 @@ FLUSH_SECONDS = 10.0
 class RunLog:
     """Log of one run. If its journal has a folder, the run continues when the store does not answer. Without a folder, the log raises UserError."""
 
-    def __init__(self, client: MlflowClient, journal: RunJournal, *, resumed: bool = False, check: Callable[[], None] = free) -> None:
-        """Create the log of a run. If `resumed`, the store has the writes that the journal counts as acknowledged. `check` runs before each write."""
+    def __init__(
+        self, client: MlflowClient, journal: RunJournal, *, started: int = 0, resumed: bool = False, check: Callable[[], None] = free
+    ) -> None:
+        """Create the log of a run that started at `started`, in ms since 1970.
+
+        If `resumed`, the store has the writes that the journal counts as acknowledged. `check` runs before each write.
+        """
         self.run_id = journal.run_id
         self.resumed = resumed
         self.seconds = 0.0  # time for logging so far
-        self._journal, self._check = journal, check
+        self._journal, self._check, self._started = journal, check, started
         folder = journal.folder
         self._delivery = Delivery(client, journal, check) if folder else DirectDelivery(client, journal)
         self._plain = PlainLog(folder) if folder else None
@@ -82,6 +89,16 @@ class RunLog:
         self._journal.artifact(path, content)
         self.flush()
 
+    def image(self, key: str, step: int, png: bytes) -> None:
+        """Log an image that MLflow's pages show at a step. It replaces an earlier image with this key and step."""
+        self._journal.tags |= logged_images.TAG
+        for path, content in logged_images.image_files(self.run_id, key, step, png, started=self._started).items():
+            self.artifact(path, content)
+
+    def end_at(self, step: int | None) -> None:
+        """Set the last step of MLflow's points: MLflow gets points with more images at this step. The curve has the exact numbers of images."""
+        self._journal.last_step = step
+
     def flush_to_disk(self) -> None:
         """Write all artifacts to disk, so that a checkpoint can refer to them. Raises OSError."""
         self._check()
@@ -106,7 +123,8 @@ class RunLog:
         self.seconds = float(state["seconds"])
 
     def finish(self, status: str, reason: str = "") -> None:
-        """End the run with a status: log the whole curve and send all pending writes."""
+        """End the run with a status: log the table of metrics and the whole curve, and send all pending writes."""
+        self._log_table()
         self.artifact(results.CURVES, self._curve())
         started = time.perf_counter()
         self._journal.points = self._journal.points[: self._limit]
@@ -115,7 +133,20 @@ class RunLog:
         self._delivery.end()
         self.seconds += time.perf_counter() - started
 
+    def _log_table(self) -> None:
+        """Log the last values of all metrics with their standard errors as a table of MLflow. Without metrics, log nothing."""
+        last = {key: value for _, _, key, value, _ in self._journal.points}
+        keys = [key for key in last if is_metric(key) and not is_standard_error(key) and not key.startswith("train/")]
+        if keys:
+            rows = [[key, *(_finite(last.get(name)) for name in (key, f"{key}{SE}"))] for key in keys]
+            self.json(results.METRICS, {"columns": ["metric", "value", "standard error"], "data": rows})
+            self._journal.tags |= {"mlflow.loggedArtifacts": json.dumps([{"path": results.METRICS, "type": "table"}])}
+
     def _curve(self) -> bytes:
         frame = pd.DataFrame([point[:4] for point in self._journal.points], columns=["images", "seconds", "key", "value"])
         frame = frame.astype({"images": "int64", "seconds": "float64", "key": object, "value": "float64"})
         return bytes(frame.to_parquet(index=False))
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -18,6 +18,7 @@ PREFIX = "mlflow.sharedViewState."  # of the tag, before the key of the view
 PACKED = "deflate;"
 LONGEST = 5000  # characters of an experiment's tag in the oldest supported MLflow
 COLUMNS = 2  # of charts beside each other, wide enough for the keys of metrics
+IMAGES_HEIGHT = 900  # pixels of a chart of images
 WIDTH = 180  # of a column in pixels, wide enough for the keys of metrics
 STEP = {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""}  # x-axis of curves: the step, which is the number of images
 
@@ -29,6 +30,7 @@ class Section:
     name: str
     bars: Sequence[str] = ()  # keys of metrics
     curves: Sequence[str] = ()
+    images: Sequence[tuple[str, int]] = ()  # keys of logged images, each with the step that is shown first
     is_open: bool = True
 
     @property
@@ -80,16 +82,21 @@ def view_state(
         "useGroupedValuesInCharts": True,
         "globalLineChartConfig": STEP,
         "compareRunSections": [
-            {"uuid": section.uuid, "name": section.name, "display": section.is_open, "isReordered": True, "columns": COLUMNS}
+            {"uuid": section.uuid, "name": section.name, "display": section.is_open, "isReordered": True, **_layout(section)}
             for section in sections
         ],
         "isAccordionReordered": True,  # keeps the order of sections
         "compareRunCharts": [
             *(chart for section in sections for key in section.bars for chart in [_bar(key, section)]),
             *(chart for section in sections for key in section.curves for chart in [_curve(key, section)]),
+            *(chart for section in sections for key, step in section.images for chart in [_images(key, step, section)]),
             *({"uuid": f"ganbench without {key}", "type": "BAR", "metricKey": key, "deleted": True} for key in without),
         ],
     }  # fmt: skip
+
+
+def _layout(section: Section) -> dict[str, int]:
+    return {"columns": 1, "cardHeight": IMAGES_HEIGHT} if section.images else {"columns": COLUMNS}
 
 
 def _bar(key: str, section: Section) -> dict[str, Any]:
@@ -102,6 +109,10 @@ def _curve(key: str, section: Section) -> dict[str, Any]:
         "scaleType": "linear", "range": {}, "yAxisKey": "metric", "yAxisExpressions": [], "ignoreOutliers": False,
         "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
     }  # fmt: skip
+
+
+def _images(key: str, step: int, section: Section) -> dict[str, Any]:
+    return {**_chart("IMAGE", key, section), "imageKeys": [key], "step": step, "showRunParams": False}
 
 
 def _chart(kind: str, key: str, section: Section) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Named views of experiments in MLflow's pages: "By variant" and "Every seed", and links that open them. Does not import torch.
+"""Named views of experiments in MLflow's pages: "By variant", "Every seed" and "Samples", and links that open them. Does not import torch.
 
-The views follow from the recorded runs, so writing them again changes nothing. ganbench writes only its own two keys: views that a user
+The views follow from the recorded runs, so writing them again changes nothing. ganbench writes only its own keys: views that a user
 saves have other keys.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from bench.core.colours import COLOURS, GREY, colours_of
 from bench.core.errors import UserError
 from bench.metrics.columns import BEST
-from bench.tracking import store
+from bench.tracking import logged_images, store
 from bench.tracking.comparison import RUN, Comparison, compare, standard_errors
 from bench.tracking.delivery import store_errors
 from bench.tracking.pages import every_experiment, every_run
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 log = logging.getLogger(__name__)
-BY_VARIANT, EVERY_SEED = "ganbench-by-variant", "ganbench-every-seed"  # keys of the views
-NAMES = {BY_VARIANT: "By variant", EVERY_SEED: "Every seed"}
+BY_VARIANT, EVERY_SEED, SAMPLES = "ganbench-by-variant", "ganbench-every-seed", "ganbench-samples"  # keys of the views
+NAMES = {BY_VARIANT: "By variant", EVERY_SEED: "Every seed", SAMPLES: "Samples"}
 COLOUR = "mlflow.runColor"
 # Metrics beside the headline, in this order. An experiment shows those that its runs have.
 MAIN = (
@@ -104,7 +104,9 @@ def _outdated(tags: dict[str, str], created: int, comparison: Comparison) -> Ite
     kind = tags.get(EXPERIMENT_KIND, "")
     if not kind or kind.endswith("_inferred"):
         yield EXPERIMENT_KIND, MODEL_TRAINING
-    for key, state in {BY_VARIANT: by_variant(comparison), EVERY_SEED: every_seed(comparison)}.items():
+    states = {BY_VARIANT: by_variant(comparison), EVERY_SEED: every_seed(comparison)}
+    states |= {SAMPLES: samples(comparison)} if comparison.last_image is not None else {}
+    for key, state in states.items():
         value = packed(NAMES[key], created, state)
         if unpacked(tags.get(PREFIX + key, "")) != unpacked(value):  # other versions of zlib compress differently
             yield PREFIX + key, value
@@ -137,16 +139,22 @@ def every_seed(comparison: Comparison) -> dict[str, Any]:
     return _state(comparison, bars, query=f"tags.kind = '{comparison.kind}'", columns=columns)
 
 
+def samples(comparison: Comparison) -> dict[str, Any]:
+    """Return the view of the sample grids of the lowest seed, with MLflow's slider over steps. MLflow shows no images of grouped runs."""
+    images = Section(name="Samples", images=[(logged_images.SAMPLES, comparison.last_image or 0)])
+    return _state(comparison, images, query=f"{comparison.query} and tags.seed = '{comparison.lowest_seed}'")
+
+
 def _state(
-    comparison: Comparison, bars: Section, *, query: str, group_by: GroupBy | None = None, columns: Sequence[str] = ()
+    comparison: Comparison, first: Section, *, query: str, group_by: GroupBy | None = None, columns: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return a state with bars, curves and closed sections with all other metrics, but without charts of standard errors."""
+    """Return a state with a first section, curves and closed sections with all other metrics, but without charts of standard errors."""
     curves = Section(name="Against images", curves=[*comparison.headlines, *(key for key in LOSSES if key in comparison.metrics)])
     groups = sorted({key.rpartition("/")[0] for key in comparison.metrics} - {""}, key=lambda group: (group.startswith(BEST), group))
     closed = [Section(name=group, is_open=False) for group in groups]
     state = partial(
         view_state, query=query, order_by=f"metrics.`{comparison.headlines[0]}`", ascending=comparison.ascending, group_by=group_by,
-        columns=columns, sections=[bars, *([curves] if comparison.kind == RUN else []), *closed],
+        columns=columns, sections=[first, *([curves] if comparison.kind == RUN else []), *closed],
     )  # fmt: skip
     whole = state(without=standard_errors(comparison.metrics))
     return whole if len(packed(NAMES[BY_VARIANT], 10**13, whole)) <= LONGEST else state()

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.metrics.columns import Card
-from bench.tracking.results import curve
+from bench.tracking.curves import curve
 from reports.budget import RunBudget
 from reports.format import count
 from reports.palette import FAINT, Palette

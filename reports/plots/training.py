@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.tracking.results import curve
+from bench.tracking.curves import curve
 from reports.budget import RunBudget
 from reports.palette import FAINT, INK, Style
 from reports.plots.base import short_name, thinned, thousands

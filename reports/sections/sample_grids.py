@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.tracking.results import FINAL_GRID, GRIDS
+from bench.tracking.results import FINAL_GRID
 from reports.cohort import Cohort, CohortEntry, numbers, seed_words
 from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
 from reports.format import number
@@ -20,7 +19,6 @@ from reports.sections.common import by_cohort, picture_of, pixels_of
 from reports.view import View
 
 TITLE = "Samples"
-MARK = re.compile(r"step_(\d+)\.png$")
 ROOM = 2_000_000  # bytes that the pictures of all cohorts may take together
 SIDES = (8, 6, 5, 4)  # sides of a grid in samples; the largest that fits is used
 
@@ -109,8 +107,7 @@ def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | Non
     found = []
     values = numbers(entry.runs, cohort.headline.key)
     for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
-        names = () if view.small else view.results.names(run_id, GRIDS)
-        paths = sorted((int(match[1]), path) for path in names if (match := MARK.search(path)))
+        paths = [] if view.small else view.results.grids(run_id)
         has_end = view.results.artifact(run_id, FINAL_GRID) is not None
         detail = seed_words(seed) + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
         found.append(((not has_end, not paths), run_id, seed, detail, paths))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.metrics.columns import Card
-from bench.tracking.results import curve
+from bench.tracking.curves import curve
 from reports.cohort import Cohort, CohortEntry
 from reports.document import Block, Cell, Column, Heading, Row, Table
 from reports.format import count, number

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from synthetic_results import SyntheticRun, complete, references, results
 
-from bench.tracking.results import CURVE_COLUMNS, Results
+from bench.tracking.curves import CURVE_COLUMNS
+from bench.tracking.results import Results
 from reports.build import build, write
 from reports.plots.training import GRADIENTS, LOGITS, LOSSES, PROBABILITIES
 

@@ -14,8 +14,8 @@ import pandas as pd
 from PIL import Image
 
 from bench.tracking.artifacts import Artifacts
+from bench.tracking.curves import CURVE_COLUMNS
 from bench.tracking.results import (
-    CURVE_COLUMNS,
     ENVIRONMENT,
     EVIDENCE,
     FINAL_GRID,

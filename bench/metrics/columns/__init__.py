@@ -20,7 +20,7 @@ from bench.metrics.columns.training import PERF, TRAIN
 
 __all__ = [
     "BEST", "BUILT_IN", "CARDS", "FID_CLASSIFIER", "FID_DISTILLED", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM",
-    "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "is_metric", "measured", "register_card",
+    "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "is_metric", "is_standard_error", "measured", "register_card",
 ]  # fmt: skip
 
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
@@ -63,6 +63,11 @@ def headline_among(keys: Container[str]) -> str | None:
 def is_metric(key: str) -> bool:
     """Return whether a key has a card. As in `card`, the key may have `best/` and `_se`."""
     return _plain(key) in CARDS
+
+
+def is_standard_error(key: str) -> bool:
+    """Return whether a key is that of the standard error of a metric with a card."""
+    return _is_error(key) and is_metric(key)
 
 
 def _is_error(key: str) -> bool:

@@ -20,7 +20,7 @@ from serving import free_port
 from bench.metrics.columns import FID_DISTILLED
 from bench.tracking import store
 from bench.tracking.view_state import PREFIX
-from bench.tracking.views import BY_VARIANT, EVERY_SEED
+from bench.tracking.views import BY_VARIANT, EVERY_SEED, SAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -116,8 +116,22 @@ def test_the_view_of_every_seed_has_the_chosen_columns(served: tuple[str, dict[s
     for column in (FID_DISTILLED, "status", "seed", "budget.images", "perf/images_per_second"):
         page.get_by_role("columnheader").get_by_text(column, exact=True).first.wait_for()
     page.get_by_test_id("saved-views-trigger").click()
-    for name in ("By variant", "Every seed"):
+    for name in ("By variant", "Every seed", "Samples"):
         page.get_by_role("menu").get_by_text(name, exact=True).first.wait_for()
+
+
+def test_the_view_of_samples_has_a_slider_over_the_steps(served: tuple[str, dict[str, str]], opened: Callable[[str], Any]) -> None:
+    page = opened(served[1]["small"].replace(BY_VARIANT, SAMPLES))
+    charts = page.get_by_test_id("experiment-view-compare-runs-chart-area")
+    images = charts.locator("img")
+    images.nth(1).wait_for()  # one seed of each variant
+    assert page.get_by_text("2 matching runs").is_visible()
+    last = [image.get_attribute("src") for image in images.all()]
+    slider = charts.get_by_role("slider").first
+    slider.focus()
+    slider.press("ArrowLeft")
+    page.wait_for_function("old => [...document.images].some(image => image.src.includes('samples') && !old.includes(image.src))", arg=last)
+    assert images.count() == 2
 
 
 def test_runs_can_be_found_by_their_data(served: tuple[str, dict[str, str]], opened: Callable[[str], Any]) -> None:

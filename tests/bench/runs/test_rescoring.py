@@ -22,6 +22,7 @@ from bench.runs.runner import run
 from bench.tracking import delivery, results
 from bench.tracking.client import Tracker
 from bench.tracking.results import Results, load
+from bench.tracking.run_logger import RunLog
 
 COLLAPSE = "modes/collapse"
 MEASURED = [key for metric in measured() for key in (metric, f"{metric}{SE}")]
@@ -253,6 +254,20 @@ def test_a_standard_error_that_is_no_longer_known_becomes_nan(run_id: str, uri: 
     assert before.keys() - plain.keys() >= {f"{FID_DISTILLED}{SE}", f"diversity/path_length{SE}"}
     assert values_of(again(run_id, uri, standard_errors=False), run_id) == plain
     assert values_of(again(run_id, uri), run_id) == before
+
+
+def test_a_run_of_an_earlier_version_is_measured_again(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(RunLog, "end_at", lambda *_: None)  # earlier versions logged the end at the exact number of images
+        ended = run(small.config(**{"recipe.batch_size": 150}), small.context(uri, tmp_path / "runs"))
+    client = Tracker(uri, "small").client
+    client.log_metric(ended.run_id, f"{FID_DISTILLED}{SE}", 0.25, step=750)  # and standard errors as metrics
+    row = again(ended.run_id, uri, samples=300).runs.set_index("run_id").loc[ended.run_id]
+    latest = client.get_run(ended.run_id).data.metrics
+    assert latest[FID_DISTILLED] == row[FID_DISTILLED] != ended.values[FID_DISTILLED]
+    assert math.isnan(latest[f"{FID_DISTILLED}{SE}"])
+    assert 0 < row[f"{FID_DISTILLED}{SE}"] != 0.25
+    assert {point.step for point in client.get_metric_history(ended.run_id, PIXELS)} == {750}
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from bench.metrics.columns import BEST, FID_DISTILLED, PIXELS, SE, measured
 from bench.runs.runner import run
 from bench.runs.types import RunProgress, RunResult
 from bench.tracking import results, store
+from bench.tracking.logged_images import SAMPLES, steps_of
 from bench.training.loop import Trainer, never
 
 
@@ -65,8 +66,11 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     assert "generator.body.0.weight" in load_file(artifact(results.WEIGHTS))
     for picture in (results.FINAL_GRID, results.INTERPOLATION, results.NEAREST):
         assert Image.open(artifact(picture)).size[0] == 8 * 9 + 1
-    grids = sorted(artifact(results.FINAL_GRID).parent.glob("step_*.png"))
+    grids = found.grids(result.run_id)
     assert 1 <= len(grids) <= 5
+    assert all(0 < images < 640 and Image.open(artifact(path)).size[0] == 8 * 9 + 1 for images, path in grids)
+    table = {metric: (value, error) for metric, value, error in found.read_json(result.run_id, results.METRICS)["data"]}
+    assert table[FID_DISTILLED] == (row[FID_DISTILLED], row[f"{FID_DISTILLED}_se"])
 
     curves = found.curves
     assert set(curves["key"]) >= {
@@ -86,6 +90,27 @@ def test_a_finished_run_records_everything(uri: str, tmp_path: Path) -> None:
     logged = [json.loads(line) for path in (tmp_path / "runs").rglob("metrics.jsonl") for line in path.read_text().splitlines()]
     assert sum(len(line) - 2 for line in logged) == len(curves)  # all values except images and seconds
     assert {line["images"] for line in logged} == set(curves["images"])
+
+
+def test_runs_of_a_budget_have_pictures_and_final_metrics_at_the_same_steps(uri: str, tmp_path: Path) -> None:
+    ids = [
+        run(small.config(variant, **settings), small.context(uri, tmp_path)).run_id
+        for variant, settings in (("label-smoothed", {}), ("wgan", {"recipe.k": 3, "recipe.batch_size": 50}))
+    ]
+    found, client = loaded(uri), store.connect(uri)
+    one, other = ([images for images, _ in found.grids(run_id)] for run_id in ids)
+    assert other
+    assert set(other) <= set(one)  # a round of wgan may pass two steps
+    ends = found.curves.groupby("run_id", observed=True)["images"].max()
+    assert sorted(ends) == [640, 750]  # a round of wgan takes 150 images
+    for run_id in ids:
+        assert found.artifact(run_id, results.FINAL_GRID).read_bytes() == last_image(found, run_id, 640)
+        assert [point.step for point in client.get_metric_history(run_id, "perf/train_seconds")] == [640]
+
+
+def last_image(found: results.Results, run_id: str, step: int) -> bytes:
+    (path,) = [path for images, path in steps_of(found.names(run_id, "images"), SAMPLES) if images == step]
+    return found.artifact(run_id, path).read_bytes()
 
 
 def test_a_run_that_its_judge_rejects_is_pruned(uri: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from bench.tracking.client import Tracker
 from bench.tracking.journal import BATCH, RunJournal
 from bench.tracking.run_logger import RunLog
 
+KID = "quality/kid_classifier"
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
 
@@ -52,6 +53,46 @@ def test_points_artifacts_and_status_are_read_back(uri: str) -> None:
     history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
     assert [(point.step, point.value) for point in history] == [(10, 2.5), (20, 5.0)]
     assert not Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_g")
+
+
+def test_standard_errors_are_in_the_results_and_a_table_but_no_metrics(uri: str) -> None:
+    log = started(uri)
+    log.points({KID: 0.5, f"{KID}_se": 0.2, "train/loss_d": 1.0}, images=10, train_seconds=1.0)
+    log.points({KID: 0.4, f"{KID}_se": 0.1, "quality/spectrum": math.nan}, images=20, train_seconds=2.0)
+    log.finish("finished")
+    client = Tracker(uri, "small").client
+    assert client.get_run(log.run_id).data.metrics == {KID: 0.4, "train/loss_d": 1.0}
+    found = results.load(uri, ("small",))
+    assert found.runs.iloc[0][f"{KID}_se"] == 0.1
+    assert found.read_json(log.run_id, results.METRICS) == {
+        "columns": ["metric", "value", "standard error"],
+        "data": [[KID, 0.4, 0.1], ["quality/spectrum", None, None]],
+    }
+    table = client.load_table(client.get_run(log.run_id).info.experiment_id, results.METRICS, [log.run_id])
+    assert table.set_index("metric").loc[KID, "standard error"] == 0.1
+
+
+def test_standard_errors_of_earlier_versions_are_read(uri: str) -> None:
+    log = started(uri)
+    log.points({KID: 0.5, f"{KID}_se": 0.2}, images=10, train_seconds=1.0)
+    log.finish("finished")
+    client = Tracker(uri, "small").client
+    client.log_metric(log.run_id, f"{KID}_se", 0.3, synchronous=True)
+    assert results.load(uri, ("small",)).runs.iloc[0][f"{KID}_se"] == 0.2  # measured again by this version
+    without = Tracker(uri, "other").start_run("dcgan-s3", TAGS, {})
+    client.log_metric(without.run_id, f"{KID}_se", 0.3, synchronous=True)
+    assert results.load(uri, ("other",)).runs.iloc[0][f"{KID}_se"] == 0.3  # interrupted: it has no curve
+
+
+def test_the_last_points_have_the_step_of_the_budget(uri: str) -> None:
+    log = started(uri)
+    log.end_at(100)
+    for images in (50, 99, 104):
+        log.points({"train/loss_d": float(images)}, images=images, train_seconds=1.0)
+    log.finish("finished")
+    history = Tracker(uri, "small").client.get_metric_history(log.run_id, "train/loss_d")
+    assert [(point.step, point.value) for point in history] == [(50, 50.0), (99, 99.0), (100, 104.0)]
+    assert results.load(uri, ("small",)).curves["images"].tolist() == [50, 99, 104]
 
 
 def test_more_points_than_fit_in_one_call(uri: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
+from bench.tracking import logged_images
 from bench.tracking.comparison import Comparison, compare, standard_errors
 
 FINAL = {"study": "lr", "phase": "final", "recipe": "tuned"}
@@ -77,6 +78,13 @@ def test_the_trials_of_a_search_are_one_group() -> None:
     trials = [run(study="lr", phase="search", params={"recipe.lr_g": rate}) for rate in (0.1, 0.2, 0.3)]
     assert keys(*trials) == ["variant"]
     assert "phase" not in compared(*trials).query
+
+
+def test_images_end_at_the_largest_budget() -> None:
+    drawn = run(params={"budget.images": 900}, **logged_images.TAG)
+    assert compared(run(), run(params={"budget.images": 2000})).last_image is None
+    assert compared(run(), drawn).last_image == 900
+    assert compared(run(params={"budget.images": "None"}, **logged_images.TAG)).last_image == 0
 
 
 def test_the_headline_is_that_of_the_runs() -> None:

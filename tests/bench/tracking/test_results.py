@@ -16,7 +16,8 @@ import pytest
 from bench.core.errors import UserError
 from bench.metrics.columns import BEST, SE, measured
 from bench.tracking.client import Tracker
-from bench.tracking.results import CURVE_COLUMNS, PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, STUDY, curve, find_run, load
+from bench.tracking.curves import CURVE_COLUMNS, curve
+from bench.tracking.results import PROTOCOL_COLUMNS, REFERENCES, RUN_COLUMNS, STUDY, find_run, load
 
 
 def record(uri: str, experiment: str, **tags: str) -> str:

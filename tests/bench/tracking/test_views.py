@@ -14,13 +14,13 @@ from bench.core.colours import COLOURS, GREY
 from bench.metrics.columns import FID_DISTILLED
 from bench.tracking import store
 from bench.tracking.client import Tracker
+from bench.tracking.logged_images import TAG
 from bench.tracking.results import REFERENCES
 from bench.tracking.view_state import PREFIX, unpacked
-from bench.tracking.views import BY_VARIANT, COLOUR, EVERY_SEED, prepare_views, update_views
+from bench.tracking.views import BY_VARIANT, COLOUR, EVERY_SEED, SAMPLES, prepare_views, update_views
 
 VALUES = {
     FID_DISTILLED: 5.0,
-    f"{FID_DISTILLED}_se": 0.1,
     "diversity/vendi_score": 3.0,
     "train/loss_d": 1.0,
     "train/loss_g": 2.0,
@@ -76,10 +76,31 @@ def test_a_view_groups_finished_runs_by_variant(client: MlflowClient, uri: str) 
     names = [section["name"] for section in state["compareRunSections"]]
     assert names == ["Comparison", "Against images", "diversity", "quality", "train", "best/quality"]
     assert [section["display"] for section in state["compareRunSections"]] == [True, True, False, False, False, False]
-    assert [chart["metricKey"] for chart in state["compareRunCharts"] if chart["deleted"]] == [f"{FID_DISTILLED}_se"]
+    assert not [chart for chart in state["compareRunCharts"] if chart["deleted"]]
     experiment = client.get_experiment_by_name("small")
     visible = client.search_runs([experiment.experiment_id], state["searchFilter"])
     assert sorted(run.data.tags["variant"] for run in visible) == ["dcgan", "wgan"]
+
+
+def test_standard_errors_of_earlier_versions_have_no_charts(client: MlflowClient, uri: str) -> None:
+    client.log_metric(record(uri, "dcgan"), f"{FID_DISTILLED}_se", 0.1, synchronous=True)
+    prepare_views(uri, client)
+    deleted = [chart["metricKey"] for chart in view(client, BY_VARIANT)["state"]["compareRunCharts"] if chart["deleted"]]
+    assert deleted == [f"{FID_DISTILLED}_se"]
+
+
+def test_a_view_has_the_samples_of_the_lowest_seed(client: MlflowClient, uri: str) -> None:
+    prepare_views(uri, client)
+    assert PREFIX + SAMPLES not in client.get_experiment_by_name("small").tags  # no run has images
+    for seed in ("7", "11"):
+        record(uri, "dcgan", experiment="drawn", seed=seed, **TAG)
+    prepare_views(uri, client)
+    experiment = client.get_experiment_by_name("drawn")
+    state = view(client, SAMPLES, "drawn")["state"]
+    (images,) = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
+    assert (images["imageKeys"], images["step"], state["groupBy"]) == (["samples"], 100, None)
+    visible = client.search_runs([experiment.experiment_id], state["searchFilter"])
+    assert [run.data.tags["seed"] for run in visible] == ["7"]
 
 
 def test_a_view_has_every_seed_with_its_status_and_speed(client: MlflowClient, uri: str) -> None:

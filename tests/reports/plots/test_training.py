@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from synthetic_results import SyntheticRun, results
 
-from bench.tracking.results import CURVE_COLUMNS, Results
+from bench.tracking.curves import CURVE_COLUMNS
+from bench.tracking.results import Results
 from reports.budget import RunBudget
 from reports.palette import INK, Style
 from reports.plots import base

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from synthetic_results import SyntheticRun, results
 
-from bench.tracking.results import CURVE_COLUMNS, Results
+from bench.tracking.curves import CURVE_COLUMNS
+from bench.tracking.results import Results
 from reports.document import Gallery, Heading
 from reports.sections import training
 from reports.view import view
