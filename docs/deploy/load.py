@@ -84,7 +84,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
         tags = {**shape.tags, "seed": str(number), "fingerprint": f"load-{os.getpid()}-{number}"}
         log = Tracker(uri, SUITE).start_run(f"load-{number}", tags, shape.params, folder=folder / SUITE / tags["fingerprint"])
         report.run_id = log.run_id
-        pictures, sent = [name for name in shape.artifacts if name.startswith("grids/step")], started
+        pictures, sent = [name for name in shape.artifacts if name.startswith("images/")], started
         for index, (images, values) in enumerate(shape.marks):
             time.sleep(max(0.0, started + seconds * (index + 1) / len(shape.marks) - time.monotonic()))
             log.points(values, images=images, train_seconds=time.monotonic() - started)
@@ -94,7 +94,7 @@ def write(shape: Shape, uri: str, folder: Path, number: int, seconds: float, pip
             if pictures and (index + 1) % max(1, len(shape.marks) // len(pictures)) == 0:
                 log.artifact(name := pictures.pop(), shape.artifacts[name])
         for name, content in shape.artifacts.items():
-            if name != results.CURVES and (name in pictures or not name.startswith("grids/step")):
+            if name != results.CURVES and (name in pictures or not name.startswith("images/")):
                 log.artifact(name, content)
         log.finish("finished")
     except Exception as error:  # the report of the writer contains every error
