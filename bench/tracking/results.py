@@ -128,10 +128,9 @@ class Results:
 
     def grids(self, run_id: str) -> list[tuple[int, str]]:
         """Return the numbers of images and the paths of the sample grids during training, without the final one."""
-        found = steps_of(self.names(run_id, FOLDER), SAMPLES)
-        if found:
-            return found[:-1] if self.artifact(run_id, FINAL_GRID) else found
-        return sorted((int(match[1]), path) for path in self.names(run_id, GRIDS) if (match := EARLIER_GRID.search(path)))
+        images = steps_of(self.names(run_id, FOLDER), SAMPLES)
+        earlier = [(int(match[1]), path) for path in self.names(run_id, GRIDS) if (match := EARLIER_GRID.search(path))]
+        return sorted([*earlier, *(images[:-1] if self.artifact(run_id, FINAL_GRID) else images)])
 
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:

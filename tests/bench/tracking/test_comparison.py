@@ -81,9 +81,9 @@ def test_the_trials_of_a_search_are_one_group() -> None:
 
 
 def test_images_end_at_the_largest_budget() -> None:
-    drawn = run(params={"budget.images": 900}, **logged_images.TAG)
+    with_images = run(params={"budget.images": 900}, **logged_images.TAG)
     assert compared(run(), run(params={"budget.images": 2000})).last_image is None
-    assert compared(run(), drawn).last_image == 900
+    assert compared(run(), with_images).last_image == 900
     assert compared(run(params={"budget.images": "None"}, **logged_images.TAG)).last_image == 0
 
 

@@ -93,10 +93,10 @@ def test_a_view_has_the_samples_of_the_lowest_seed(client: MlflowClient, uri: st
     prepare_views(uri, client)
     assert PREFIX + SAMPLES not in client.get_experiment_by_name("small").tags  # no run has images
     for seed in ("7", "11"):
-        record(uri, "dcgan", experiment="drawn", seed=seed, **TAG)
+        record(uri, "dcgan", experiment="with images", seed=seed, **TAG)
     prepare_views(uri, client)
-    experiment = client.get_experiment_by_name("drawn")
-    state = view(client, SAMPLES, "drawn")["state"]
+    experiment = client.get_experiment_by_name("with images")
+    state = view(client, SAMPLES, "with images")["state"]
     (images,) = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
     assert (images["imageKeys"], images["step"], state["groupBy"]) == (["samples"], 100, None)
     visible = client.search_runs([experiment.experiment_id], state["searchFilter"])
