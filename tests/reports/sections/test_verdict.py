@@ -19,7 +19,8 @@ def sentences(runs: list[SyntheticRun]) -> list[str]:
 
 
 def test_the_best_the_beaten_and_the_undecided() -> None:
-    lead, best, pairs = sentences(synthetic_runs(THREE))
+    lead, best, pairs, distance = sentences(synthetic_runs(THREE))
+    assert "a and b" in distance
     assert all(part in lead for part in ("classifier-FID", "fashion-mnist", "150,000 real images", "a, 10.2"))
     beaten, undecided = best.split(". ")
     assert "clearly better than c" in beaten
@@ -40,7 +41,7 @@ def test_too_few_seeds() -> None:
 
 
 def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
-    _, best, pairs = sentences([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
+    _, best, pairs, _ = sentences([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
     assert "not tested against d" in best
     assert "3 have no test" in pairs
     section = verdict.build(view(results([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])))
