@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import MaxNLocator
 
 from bench.metrics.columns import Card
@@ -107,7 +107,7 @@ def scale_axis(axis: Axis, values: pd.Series) -> None:
     """Set the scale of an axis for these values: logarithmic if they are positive and far apart."""
     low, high = float(values.min()), float(values.max())
     if 0 < LONG * low < high < WIDEST * low:
-        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        (axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale)("log")
         axis.set_major_formatter(thousands)
         axis.set_minor_formatter(between(low, high))
     else:

@@ -32,10 +32,10 @@ def _blocks(cohort: Cohort, view: View) -> list[Block]:
         return [Text(text=f"Every run trains for {cohort.budget}, so the ranking of the summary already compares variants at equal cost.")]
     lead = Text(text=_on_the_front(cohort, data[data["front"]].sort_values("seconds")["entry"].tolist()), tone="lead")
     names = [entry.name for entry in cohort.entries[:MOST]]
-    drawn = data[data["entry"].isin(names) | data["entry"].isin(set(data[data["front"]]["entry"]))]
-    with base.axes(9.2, max(4.4, 1.0 + 0.2 * drawn["entry"].nunique())) as ax:
-        quality_cost.draw(ax, drawn, view.palette, metric)
-        picture = base.picture(ax, quality_cost.alt(drawn, metric))
+    plotted = data[data["entry"].isin(names) | data["entry"].isin(set(data[data["front"]]["entry"]))]
+    with base.axes(9.2, max(4.4, 1.0 + 0.2 * plotted["entry"].nunique())) as ax:
+        quality_cost.draw(ax, plotted, view.palette, metric)
+        picture = base.picture(ax, quality_cost.alt(plotted, metric))
     return [lead, Figure(id=f"cost-{cohort.index}", caption=_caption(cohort, len(data[data["kind"] == SEED])), picture=picture)]
 
 
@@ -51,13 +51,13 @@ def _on_the_front(cohort: Cohort, names: list[str]) -> str:
     return f"On the Pareto front of train seconds and {cohort.headline.title}: {join_words(shorten(words, MOST))}."
 
 
-def _caption(cohort: Cohort, drawn: int) -> str:
+def _caption(cohort: Cohort, plotted: int) -> str:
     """Return what the marks mean, and which runs they leave out."""
     parts = [
         "A small mark is a run, a large mark the medians of an entry, and the line the Pareto front: no other entry has medians that are as fast and as good, and better in one. "
         "The front has no test, so entries on it may show no significant difference. "
         "Train seconds are without evaluation. They depend on the machine, and runs that share a machine slow each other down.",
-        *_left_out(cohort, drawn),
+        *_left_out(cohort, plotted),
     ]
     devices = sorted({text(device) for device in cohort.runs["device"] if text(device)})
     if len(devices) > 1:
@@ -67,10 +67,10 @@ def _caption(cohort: Cohort, drawn: int) -> str:
     return " ".join(parts)
 
 
-def _left_out(cohort: Cohort, drawn: int) -> list[str]:
+def _left_out(cohort: Cohort, plotted: int) -> list[str]:
     """Return the runs without a mark: failed ones, and finished ones without a value or a time."""
     statuses = cohort.runs["status"]
-    failed, missing = int(statuses.isin(FAILED).sum()), int((statuses == "finished").sum()) - drawn
+    failed, missing = int(statuses.isin(FAILED).sum()), int((statuses == "finished").sum()) - plotted
     parts = []
     if failed:
         words = f"{pluralise(failed, 'run')} failed or diverged and {'has' if failed == 1 else 'have'} no mark."

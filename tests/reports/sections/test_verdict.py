@@ -127,7 +127,7 @@ def test_undecided_pairs_have_their_distance_from_a_verdict() -> None:
     assert f"about {least} seeds each would decide" in distance
 
 
-def test_a_distance_that_cannot_be_estimated_is_said_in_words() -> None:
+def test_a_distance_without_an_estimate_has_its_reason() -> None:
     equal = {"a": (10.0, 10.2, 10.4), "b": (10.4, 10.0, 10.2)}
     assert "1 undecided pair would need more than 1,000 seeds" in sentences(synthetic_runs(equal))[3]
     failed = [SyntheticRun(variant="b", seed=3, status="failed"), *references()]
