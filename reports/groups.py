@@ -5,6 +5,7 @@ Two entries share a letter if and only if the test of their pair finds no signif
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Sequence
 
@@ -34,23 +35,24 @@ def groups(names: Sequence[str], pairs: Sequence[Comparison]) -> list[tuple[str,
         if pair.p is not None and pair.better is None:
             alike[pair.a].add(pair.b)
             alike[pair.b].add(pair.a)
-    found: list[tuple[str, ...]] = []
+    found: list[set[str]] = []
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-            if b in alike[a] and not any(a in group and b in group for group in found):
-                found.append(_clique((a, b), names, alike))
+            if b in alike[a] and not any({a, b} <= group for group in found):
+                found.append(_clique({a, b}, names, alike))
     for group in list(found):  # later groups may contain all pairs of an earlier one
-        others = [other for other in found if other != group]
-        if all(any(a in other and b in other for other in others) for i, a in enumerate(group) for b in group[i + 1 :]):
+        others = [other for other in found if other is not group]
+        if all(any({a, b} <= other for other in others) for a, b in itertools.combinations(group, 2)):
             found = others
-    found += [(name,) for name in names if not alike[name]]
-    return sorted(found, key=lambda group: [names.index(name) for name in group])
+    found += [{name} for name in names if not alike[name]]
+    places = {name: place for place, name in enumerate(names)}
+    return sorted((tuple(sorted(group, key=places.__getitem__)) for group in found), key=lambda group: [places[name] for name in group])
 
 
-def _clique(pair: tuple[str, str], names: Sequence[str], alike: dict[str, set[str]]) -> tuple[str, ...]:
+def _clique(pair: set[str], names: Sequence[str], alike: dict[str, set[str]]) -> set[str]:
     """Return a maximal clique that contains a pair. It grows in the order of the ranking."""
     members = set(pair)
     for name in names:
         if name not in members and members <= alike[name]:
             members.add(name)
-    return tuple(name for name in names if name in members)
+    return members

@@ -97,16 +97,21 @@ def _distance(cohort: Cohort) -> list[str]:
     total = pluralise(len(found.seeds), "undecided pair")
     if known:
         seeds, (a, b) = min(known, key=lambda one: one[0])
-        nearest = (
-            "Of the " + total + f", {a} and {b} are the nearest to a verdict" if len(found.seeds) > 1 else f"{a} and {b} are undecided"
-        )
+        nearest = f"Of the {total}, {a} and {b} are the nearest to a verdict" if len(found.seeds) > 1 else f"{a} and {b} are undecided"
         parts.append(f"{nearest}: about {seeds:,} seeds each would decide.")
     if beyond:
-        some = f"{beyond:,} of the {total} would need" if not known else f"{beyond:,} would need"
-        parts.append(f"{some} more than {MOST_SEEDS:,} seeds each.")
+        parts.append(f"{_part(beyond, total, named=bool(known))} would need more than {MOST_SEEDS:,} seeds each.")
     if unknown:
-        parts.append(f"{unknown:,} {'has' if unknown == 1 else 'have'} no estimate, because runs failed.")
+        words = _part(unknown, total, named=bool(known or beyond))
+        parts.append(f"{words} {'has' if unknown == 1 else 'have'} no estimate, because runs failed.")
     return [" ".join(parts)]
+
+
+def _part(count: int, total: str, *, named: bool) -> str:
+    """Return a number of the undecided pairs in words. `named` says whether a sentence before has already named their total."""
+    if named:
+        return f"{count:,}"
+    return total if total.startswith(f"{count:,} ") else f"{count:,} of the {total}"
 
 
 def smallest_words(found: SmallestDifference) -> str:
@@ -120,8 +125,7 @@ def smallest_words(found: SmallestDifference) -> str:
 
 def _failed_out(cohort: Cohort) -> list[str]:
     """Return the sentence that names the entries that rank last because too few of their runs finished."""
-    samples = {entry.name: entry.sample(cohort.headline.key) for entry in cohort.entries}
-    failed = [failed_words(name, data) for name, data in samples.items() if data.failed_out]
+    failed = [failed_words(name, data) for name, data in cohort.samples.items() if data.failed_out]
     return [f"Ranked last: {join_words(shorten(failed, MOST))}."] if failed else []
 
 

@@ -129,9 +129,11 @@ def test_undecided_pairs_have_their_distance_from_a_verdict() -> None:
 
 def test_a_distance_without_an_estimate_has_its_reason() -> None:
     equal = {"a": (10.0, 10.2, 10.4), "b": (10.4, 10.0, 10.2)}
-    assert "1 undecided pair would need more than 1,000 seeds" in sentences(synthetic_runs(equal))[3]
+    assert ". 1 undecided pair would need more than 1,000 seeds" in sentences(synthetic_runs(equal))[3]
     failed = [SyntheticRun(variant="b", seed=3, status="failed"), *references()]
-    assert "no estimate, because runs failed" in sentences([*synthetic_runs(equal), *failed])[3]
+    assert "1 undecided pair has no estimate, because runs failed" in sentences([*synthetic_runs(equal), *failed])[3]
+    three = synthetic_runs({**equal, "c": (10.1, 10.3, 10.2)})
+    assert "1 of the 3 undecided pairs would need more than 1,000 seeds each. 2 have no estimate" in sentences([*three, *failed])[3]
     wild = {"a": (1.0, 100.0, 10_000.0), "b": (2.0, 200.0, 20_000.0)}
     assert "3 seeds are too few" in sentences(synthetic_runs(wild))[3]
 
