@@ -24,6 +24,7 @@ from reports.sections import (
     pairs,
     progress,
     provenance,
+    quality_cost,
     sample_grids,
     seed_spread,
     studies,
@@ -36,7 +37,7 @@ from reports.sections.summary import PlainTable, plain_tables
 from reports.view import View, view
 
 MODULES = (
-    verdict, summary, across_datasets, seed_spread, studies, sample_grids, progress, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
+    verdict, summary, across_datasets, seed_spread, studies, sample_grids, progress, quality_cost, pairs, agreement, modes, classes, texture, memorisation, training, interpolation, latents, health, provenance, glossary,
 )  # fmt: skip
 # The sections in reading order: title and function. The report lists the titles of sections without data.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.columns import SE, Card, card, measured
-from reports import comparisons, stats
+from reports import comparisons, groups, power, stats
 from reports.budget import RunBudget
 from reports.comparisons import Comparison
 from reports.format import NOTHING, join_words
+from reports.power import TablePower
 from reports.scores import ScoreScale
 from reports.seed_spread import ALL, STREAMS
 from reports.stats import Noise, Sample, Summary
@@ -25,6 +26,7 @@ TRACKS = {
     "tuned": "default recipes and tuned recipes",
 }
 POINTS = "modes/high_quality"  # a metric only of points in the plane
+SECONDS = "perf/train_seconds"
 FIRST_VERSION = "1"  # of the harness and the variants; runs without a recorded version have it
 
 
@@ -138,8 +140,22 @@ class Cohort:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """The comparisons of all pairs of entries on the headline metric, the better median first."""
-        samples = {entry.name: entry.sample(self.headline.key) for entry in self.entries}
-        return comparisons.compare_all(samples, self.headline, self.reference_values(self.headline.key))
+        return comparisons.compare_all(self.samples, self.headline, self.reference_values(self.headline.key))
+
+    @cached_property
+    def samples(self) -> dict[str, Sample]:
+        """The values of the headline metric of each entry."""
+        return {entry.name: entry.sample(self.headline.key) for entry in self.entries}
+
+    @cached_property
+    def power(self) -> TablePower:
+        """The seeds that would decide each undecided pair, and the smallest difference that these seeds could have shown."""
+        return power.table_power(self.samples, self.comparisons, self.headline)
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """The letters of each entry's groups without a significant difference. It is empty without tests."""
+        return groups.letters(list(self.samples), self.comparisons)
 
     @property
     def any_failed(self) -> bool:

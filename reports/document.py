@@ -84,7 +84,7 @@ class Row:
 class Table:
     """A table of rows under columns. `folded` is the title of a table that starts closed, if the renderer can fold.
 
-    A reader cannot sort the rows of a `fixed` table."""
+    A reader cannot sort the rows of a `fixed` table. On a narrow page, each cell of a `stacked` table is a line under its row's title."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -92,6 +92,7 @@ class Table:
     notes: tuple[str, ...] = ()
     folded: str = ""
     fixed: bool = False
+    stacked: bool = False
     axis: Picture | None = None  # the shared scale of the pictures in the cells
 
 

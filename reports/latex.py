@@ -10,8 +10,10 @@ import pandas as pd
 from bench.core.text import harmless
 from bench.metrics.columns import BEST
 from reports.cohort import Cohort, CohortEntry, numbers
-from reports.format import number
+from reports.format import NOTHING, number
+from reports.groups import ABSENT
 from reports.sections.summary import has_best
+from reports.sections.verdict import smallest_words
 from reports.stats import Summary
 from reports.view import View
 
@@ -41,7 +43,7 @@ def escape(text: str) -> str:
 def _table(cohort: Cohort) -> str:
     key, best = cohort.headline.key, has_best(cohort)
     columns = ["variant", f"{cohort.headline.title} {cohort.headline.arrow}, mean ± half-interval", "median"]
-    columns += [*(["best checkpoint"] if best else []), "seeds", "finished"]
+    columns += [*(["best checkpoint"] if best else []), "seeds", "finished", *(["n.s. within group"] if cohort.groups else [])]
     summaries = [entry.summary(key) for entry in cohort.entries]
     rows = [_row(entry, summary, cohort, best=best) for entry, summary in zip(cohort.entries, summaries, strict=True)]
     values = zip(cohort.references["variant"], numbers(cohort.references, key), strict=True)
@@ -75,6 +77,7 @@ def _row(entry: CohortEntry, summary: Summary, cohort: Cohort, *, best: bool) ->
         *([number(entry.summary(BEST + cohort.headline.key).median)] if best else []),
         str(len(entry.runs)),
         f"{len(entry.finished)}/{len(entry.runs)}",
+        *([cohort.groups.get(entry.name, NOTHING).replace(ABSENT, "")] if cohort.groups else []),
     ]
 
 
@@ -99,11 +102,21 @@ def _caption(cohort: Cohort) -> str:
     parts += [
         f"{card.title} ({better}): mean over training seeds ± half of its 95% Student-t interval, and median; the best in bold.",
         "A failed run counts as infinitely bad.",
+        *_tests(cohort),
         *_noise(cohort),
         *(["Best checkpoint: the median of the checkpoint that is selected and scored on different noise."] if has_best(cohort) else []),
         f"Evaluation protocol {cohort.protocols.get(card.key, 'unrecorded')}.",
     ]
     return escape(" ".join(parts))
+
+
+def _tests(cohort: Cohort) -> list[str]:
+    """Return the meaning of the groups, and the smallest difference that the seeds could have shown. The list is empty without tests."""
+    words = (
+        ["Entries with a common letter show no significant difference, which does not mean that they are equal."] if cohort.groups else []
+    )
+    smallest = cohort.power.smallest
+    return words if smallest is None else [*words, smallest_words(smallest)]
 
 
 def _noise(cohort: Cohort) -> list[str]:

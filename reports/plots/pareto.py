@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from bench.core.text import pluralise
 from bench.metrics.columns import Card
 from reports.palette import INK, Style
-from reports.plots.base import thousands
-from reports.plots.trials import WIDEST, between, value_text
+from reports.plots.trials import scale_axis, value_text
 from reports.study import SearchedStudy, Tuning
 
-LONG = 5  # ratio of highest to lowest value above which a scale is logarithmic
 COLUMNS = ["number", "x", "y", "default", "front"]
 
 
@@ -34,14 +31,8 @@ def draw(ax: Axes, data: pd.DataFrame, style: Style, metrics: tuple[Card, ...]) 
     ax.scatter(front["x"], front["y"], s=24, color=style.colour, zorder=4)
     own = data[data["default"]]
     ax.scatter(own["x"], own["y"], s=75, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=5)
-    for values, axis, scale in ((data["x"], ax.xaxis, ax.set_xscale), (data["y"], ax.yaxis, ax.set_yscale)):
-        low, high = float(values.min()), float(values.max())
-        if 0 < LONG * low < high < WIDEST * low:
-            scale("log")
-            axis.set_major_formatter(thousands)
-            axis.set_minor_formatter(between(low, high))
-        else:
-            axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+    scale_axis(ax.xaxis, data["x"])
+    scale_axis(ax.yaxis, data["y"])
     for axis, metric in ((ax.xaxis, metrics[0]), (ax.yaxis, metrics[1])):
         axis.set_label_text(f"{metric.title} {metric.arrow}".strip(), parse_math=False)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
+from matplotlib.ticker import MaxNLocator
 
 from bench.metrics.columns import Card
 from reports.palette import INK, PAPER, Style
@@ -19,6 +21,7 @@ LEGEND = (
     "Ring: default recipe."
 )
 MOST_DRAWN = 300  # trials in a plot
+LONG = 5  # ratio of highest to lowest value above which the scale of `scale_axis` is logarithmic
 WIDEST = 1e12  # largest ratio of highest to lowest value on a log scale
 EDGE = 0.035  # of the axes' height: position of trials without a value
 
@@ -98,6 +101,17 @@ def value_axis(ax: Axes, values: pd.Series, metric: Card) -> None:
     else:
         ax.set_yticks([])
     ax.set_ylabel(f"{metric.title} {metric.arrow}".strip(), parse_math=False)
+
+
+def scale_axis(axis: Axis, values: pd.Series) -> None:
+    """Set the scale of an axis for these values: logarithmic if they are positive and far apart."""
+    low, high = float(values.min()), float(values.max())
+    if 0 < LONG * low < high < WIDEST * low:
+        (axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale)("log")
+        axis.set_major_formatter(thousands)
+        axis.set_minor_formatter(between(low, high))
+    else:
+        axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
 
 
 def between(low: float, high: float) -> Callable[[float, object], str]:

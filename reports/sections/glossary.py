@@ -7,9 +7,16 @@ import math
 from bench.metrics.columns import CARDS, SE, is_metric
 from reports.cohort import numbers
 from reports.document import Cell, Column, Row, Section, Table
+from reports.power import POWER
+from reports.sections import pairs, summary
 from reports.view import View
 
 TITLE = "Glossary"
+TESTS = (
+    "n.s.: no significant difference. The test of a pair finds none after Holm's correction. This does not mean that the entries are equal: more seeds may show a difference.",
+    f"{pairs.SEEDS}: number of seeds of each of two entries with which the test finds their difference with {100 * POWER:.0f} % power, if the observed means and spreads are the true ones.",
+    f"{summary.GROUP}: letters of groups of entries. No pair within a group has a significant difference.",
+)
 GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
 
 
@@ -36,6 +43,11 @@ def build(view: View) -> Section | None:
 
 
 def _notes(view: View) -> tuple[str, ...]:
+    """Return the definitions of the terms of the tests and of the standard error, as far as the report has them."""
+    return (*(TESTS if any(cohort.groups for cohort in view.cohorts) else ()), *_errors(view))
+
+
+def _errors(view: View) -> tuple[str, ...]:
     """Return the definition of the standard error, if any was recorded."""
     if not any(str(name).endswith(SE) and is_metric(str(name)) for name in view.results.runs):
         return ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reports.cohort import Cohort
 from reports.comparisons import Comparison, Verdict
 from reports.document import Block, Cell, Column, Row, Section, Table, Tone
-from reports.format import interval, number, p_value
+from reports.format import NOTHING, count, interval, number, p_value
 from reports.palette import Palette
+from reports.power import MOST_SEEDS, POWER, SeedsToDecide
 from reports.sections.common import by_cohort, name_cell
 from reports.view import View
 
@@ -16,6 +17,11 @@ TITLE = "Pairs"
 RATIO = " × is the ratio of geometric means, above 1 if the row has the better values."
 NOT_SIGNIFICANT, UNTESTED = "n.s.", "not tested"
 NOTE = "n.s.: no significant difference. The section on the verdict defines the other terms."
+SEEDS = "seeds to decide"
+SEEDS_NOTE = (
+    f"{SEEDS}: of each of the two entries, for a verdict with {100 * POWER:.0f} % power, if the observed means and spreads are the true ones. "
+    f"A rough estimate: few seeds estimate a spread badly. Above {MOST_SEEDS:,}, the table has no number. If runs failed, there is no estimate, because more seeds have more failures."
+)
 MOST = 40  # entries: more columns would be unreadable and make the page too large
 TONES: dict[Verdict, Tone] = {"no significant difference": "muted", "significantly better": "better", "clearly better": "clearly-better"}
 
@@ -34,7 +40,7 @@ def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
     setting = f"{cohort.setting}."
     if len(names) < len(cohort.entries):
         setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}. The correction is over the pairs of all entries."
-    return [_matrix(cohort, names, pairs, palette, setting), _figures(pairs, palette, setting)]
+    return [_matrix(cohort, names, pairs, palette, setting), _figures(pairs, palette, setting, cohort.power.seeds)]
 
 
 def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:
@@ -54,6 +60,13 @@ def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], p
         notes=(NOTE,),
         caption=f"{setting} Is the row significantly better than the column in {cohort.headline.title}?{RATIO if _has_ratio(pairs) else ''}",
     )
+
+
+def _seeds_cell(needed: SeedsToDecide | None) -> Cell:
+    """Return the cell of the seeds that would decide a pair. It is a dash for a decided pair, and for one without a test."""
+    if needed is None:
+        return Cell(text=NOTHING, tone="muted")
+    return Cell(text=needed.why, tone="muted") if needed.seeds is None else Cell(text=count(needed.seeds))
 
 
 def _has_ratio(pairs: Sequence[Comparison]) -> bool:
@@ -77,7 +90,7 @@ def verdict_words(pair: Comparison) -> str:
     return pair.verdict if pair.better == pair.a else f"{pair.b} is {pair.verdict}"
 
 
-def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:
+def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str, seeds: Mapping[tuple[str, str], SeedsToDecide]) -> Table:
     rows = [
         Row(
             cells=(
@@ -88,6 +101,7 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
                 Cell(text="" if pair.p_better is None else number(pair.p_better)),
                 Cell(text=p_value(pair.p)),
                 Cell(text=p_value(pair.p_holm)),
+                *([_seeds_cell(seeds.get((pair.a, pair.b)))] if seeds else []),
                 Cell(text=pair.reason or "; ".join(filter(None, (pair.test, pair.failures))), tone="muted"),
             )
         )
@@ -98,7 +112,7 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         if _has_ratio(pairs)
         else ""
     )
-    titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", "test")
+    titles = ("A", "B", "A against B", "ratio", "P(A better)", "p", "p (Holm)", *((SEEDS,) if seeds else ()), "test")
     left = ("A", "B", "A against B", "test")
     return Table(
         columns=tuple(Column(title=title, align="left" if title in left else "right") for title in titles),
@@ -106,6 +120,7 @@ def _figures(pairs: Sequence[Comparison], palette: Palette, setting: str) -> Tab
         caption=setting,
         folded="Statistics of every pair",
         notes=(
+            *((SEEDS_NOTE,) if seeds else ()),
             f"{ratio}P(A better): share of the pairs of seeds in which A has the better value. A tie counts as a half, a failed run as the worst value. {NOTE}",
         ),
     )

@@ -34,7 +34,8 @@ METRICS = (
     COLLAPSE,
 )
 COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
-LEFT = ("each seed", "runs")
+GROUP = "n.s. within group"
+LEFT = (GROUP, "each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
 SUCCESS = "success [95\N{NO-BREAK SPACE}%]"
 UNMEASURED = "ganbench has no metric for this data and ranks nothing."
@@ -74,6 +75,7 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
     rows = [_row(entry, cohort, palette, keys, marks.get(entry.name, ""), scale) for entry in cohort.entries]
     rows += [_reference(row, cohort, keys) for _, row in cohort.references.iterrows()]
     titles = [
+        *([GROUP] if cohort.groups else []),
         *_headline_titles(cohort, (MEAN, "each seed")),
         "runs",
         *([SUCCESS] if cohort.any_failed else []),
@@ -83,7 +85,7 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
         columns=(Column(title="", align="left"), *(Column(title=title, align="left" if title in LEFT else "right") for title in titles)),
         rows=tuple(rows),
         caption=f"{cohort.setting}. {UNMEASURED if cohort.unmeasured else what}",
-        notes=(*notes, *_legend(cohort)),
+        notes=(*notes, *_legend_of_groups(cohort, footnotes=bool(notes)), *_legend(cohort)),
         axis=None if scale is None else seed_dots.axis(scale),
     )
 
@@ -91,12 +93,19 @@ def _summary(cohort: Cohort, palette: Palette) -> Table:
 def _row(entry: CohortEntry, cohort: Cohort, palette: Palette, keys: list[str], mark: str, scale: seed_dots.DotScale | None) -> Row:
     cells = [
         name_cell(entry.name, palette, mark),
+        *([_group_cell(entry, cohort)] if cohort.groups else []),
         *([] if cohort.unmeasured else _outcomes(entry, cohort, palette, scale)),
         _status_cell(entry),
         *([_success_cell(entry, cohort)] if cohort.any_failed else []),
         *(collapse_cell(entry) if key == COLLAPSE else Cell(text=value_text(key, entry.finished_median(key))) for key in keys),
     ]
     return Row(cells=tuple(cells))
+
+
+def _group_cell(entry: CohortEntry, cohort: Cohort) -> Cell:
+    """Return the letters of the groups that an entry is in, or a dash for an entry without a test."""
+    letters = cohort.groups.get(entry.name, "")
+    return Cell(text=letters, tone="strong", code=True) if letters else Cell(text=NOTHING, tone="muted")
 
 
 def _outcomes(entry: CohortEntry, cohort: Cohort, palette: Palette, scale: seed_dots.DotScale | None) -> list[Cell]:
@@ -145,7 +154,7 @@ def _reference(row: pd.Series, cohort: Cohort, keys: list[str]) -> Row:
     values = ["" if key == COLLAPSE else value_text(key, float(row.get(key, math.nan))) for key in keys]
     width = len(_headline_titles(cohort, ("", "")))
     headline = [number(float(row.get(cohort.headline.key, math.nan))), *[""] * width][:width]
-    texts = [str(row["variant"]), *headline, *["" for _ in range(1 + cohort.any_failed)], *values]
+    texts = [str(row["variant"]), *([""] if cohort.groups else []), *headline, *["" for _ in range(1 + cohort.any_failed)], *values]
     return Row(cells=tuple(Cell(text=text, tone="muted") for text in texts), reference=True)
 
 
@@ -225,6 +234,19 @@ def _legend(cohort: Cohort) -> list[str]:
     if len(cohort.references):
         lines.append(f"real: training {cohort.things}, measured by the same evaluation protocol. untrained: a network before training.")
     return lines
+
+
+def _legend_of_groups(cohort: Cohort, *, footnotes: bool) -> list[str]:
+    """Return the legend of the groups. It is empty if the table has none."""
+    if not cohort.groups:
+        return []
+    untested = any(pair.p is None for pair in cohort.comparisons)
+    others = "differ significantly, or their pair has no test" if untested else "differ significantly"
+    small = " The small letters after names refer to notes." if footnotes else ""
+    return [
+        f"{GROUP}: no significant difference within a group. Entries with a common capital letter show none, which does not mean that they are equal. "
+        f"Entries without a common letter {others}.{small}"
+    ]
 
 
 def _legend_of_noise(cohort: Cohort) -> list[str]:

@@ -10,12 +10,14 @@ from reports.cohort import Cohort, CohortEntry
 from reports.comparisons import CLEAR_RATIO, Comparison, Verdict, failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table, Text
 from reports.format import join_words, number, shorten
+from reports.power import BEYOND, MOST_SEEDS, POWER, SmallestDifference
 from reports.sections.common import by_cohort, name_cell
 from reports.stats import ALPHA, MIN_SEEDS, MIN_SURVIVORS
 from reports.view import View
 
 TITLE = "Verdict"
 MOST = 12  # names in a list; the section on pairs shows more
+MOST_RATIO = 1000  # a larger ratio says only that the spread is large
 METHOD = (
     f"Welch's t-test on the log of the metric over at least {MIN_SEEDS} training seeds decides “significantly better”. "
     f"Holm's correction over all pairs limits the error to {100 * ALPHA:.0f} % in total. "
@@ -70,17 +72,60 @@ def sentences(cohort: Cohort) -> list[str]:
     tested = [pair for pair in cohort.comparisons if pair.p_holm is not None]
     if not tested:
         reasons = join_words(sorted({pair.reason for pair in cohort.comparisons if pair.reason}))
-        return [start, f"No pair has a test: {reasons}."]
+        return [start, f"No pair has a test: {reasons}. So there is no estimate of the seeds that would decide."]
     decided = sum(pair.better is not None for pair in tested)
     untested = len(cohort.comparisons) - len(tested)
     share = f"{decided:,} of {pluralise(len(cohort.comparisons), 'pair')} {'differs' if decided == 1 else 'differ'} significantly at this budget"
-    return [start, _of_best(best, cohort), share + (f"; {untested:,} have no test." if untested else "."), *_failed_out(cohort)]
+    return [
+        start,
+        _of_best(best, cohort),
+        share + (f"; {untested:,} have no test." if untested else "."),
+        *_distance(cohort),
+        *_failed_out(cohort),
+    ]
+
+
+def _distance(cohort: Cohort) -> list[str]:
+    """Return how far the undecided pairs are from a verdict, in one paragraph: the power of these seeds, and the seeds that would decide."""
+    found = cohort.power
+    if not found.seeds:
+        return []
+    parts = [] if found.smallest is None else [smallest_words(found.smallest)]
+    known = [(needed.seeds, pair) for pair, needed in found.seeds.items() if needed.seeds is not None]
+    beyond = sum(needed == BEYOND for needed in found.seeds.values())
+    unknown = len(found.seeds) - len(known) - beyond
+    total = pluralise(len(found.seeds), "undecided pair")
+    if known:
+        seeds, (a, b) = min(known, key=lambda one: one[0])
+        nearest = f"Of the {total}, {a} and {b} are the nearest to a verdict" if len(found.seeds) > 1 else f"{a} and {b} are undecided"
+        parts.append(f"{nearest}: about {seeds:,} seeds each would decide.")
+    if beyond:
+        parts.append(f"{_part(beyond, total, named=bool(known))} would need more than {MOST_SEEDS:,} seeds each.")
+    if unknown:
+        words = _part(unknown, total, named=bool(known or beyond))
+        parts.append(f"{words} {'has' if unknown == 1 else 'have'} no estimate, because runs failed.")
+    return [" ".join(parts)]
+
+
+def _part(count: int, total: str, *, named: bool) -> str:
+    """Return a number of the undecided pairs in words. `named` says whether a sentence before has already named their total."""
+    if named:
+        return f"{count:,}"
+    return total if total.startswith(f"{count:,} ") else f"{count:,} of the {total}"
+
+
+def smallest_words(found: SmallestDifference) -> str:
+    """Return the smallest difference that these seeds could have shown, in words."""
+    power = f"with {100 * POWER:.0f} % power, at the median spread between seeds"
+    if found.ratio and found.value > MOST_RATIO:
+        return f"{found.seeds} seeds are too few for this spread: even a ratio of {MOST_RATIO:,} would mostly remain undecided."
+    what = f"a ratio of {number(found.value)} or more" if found.ratio else f"a difference of {number(found.value)} or more"
+    return f"{found.seeds} seeds can show {what} ({power})."
 
 
 def _failed_out(cohort: Cohort) -> list[str]:
     """Return the sentence that names the entries that rank last because too few of their runs finished."""
-    samples = {entry.name: entry.sample(cohort.headline.key) for entry in cohort.entries}
-    failed = [failed_words(name, data) for name, data in samples.items() if data.failed_out]
+    failed = [failed_words(name, data) for name, data in cohort.samples.items() if data.failed_out]
     return [f"Ranked last: {join_words(shorten(failed, MOST))}."] if failed else []
 
 
@@ -129,4 +174,4 @@ def _table(cohort: Cohort, view: View) -> Table:
         for i, entry in enumerate(cohort.entries)
     ]
     columns = tuple(Column(title=title, align="left") for title in ("", *filled))
-    return Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.")
+    return Table(columns=columns, rows=tuple(rows), caption=f"{cohort.setting}.", stacked=True)

@@ -9,7 +9,7 @@
 
   // A number as written in the page ("1,234", "−0.5", "< .001", "93 %", "2 of 3", "∞"); NaN for anything else.
   const numberOf = (text) => {
-    const plain = text.replaceAll(",", "").replace(/^[<×]\s*/, "").replace("−", "-").replace("∞", "Infinity");
+    const plain = text.replaceAll(",", "").replace(/^[<>×]\s*/, "").replace("−", "-").replace("∞", "Infinity");
     const found = /^-?(Infinity|\d*\.?\d+(e[-+]?\d+)?)/.exec(plain);
     return found ? Number(found[0]) : NaN;
   };

@@ -102,6 +102,26 @@ def test_the_page_stands_alone_and_fits(browser: Any, page_file: Path, width: in
             assert opened.page.evaluate("[...document.images].filter(image => image.src && image.naturalWidth === 0).length") == 0
 
 
+@pytest.mark.parametrize("width", [375, 768, 1920])
+def test_the_verdict_is_readable_without_scrolling_to_the_side(browser: Any, page_file: Path, width: int) -> None:
+    """On a phone, each verdict is a line with its title. On other pages, it is a cell below its title."""
+    with Opened(browser, page_file, viewport={"width": width, "height": 900}) as opened:
+        table = opened.page.locator("#verdict .scroll")
+        assert table.evaluate("area => area.scrollWidth <= area.clientWidth")
+        titles = table.locator("thead th").all_text_contents()
+        assert table.locator("thead").is_visible() is (width > 640)
+        cells = table.locator("tbody tr").first.locator("td:visible")
+        labels = cells.evaluate_all("cells => cells.map(cell => getComputedStyle(cell, '::before').content)")
+        assert all((content != "none") is (width <= 640) for content in labels)
+        assert cells.evaluate_all("cells => cells.map(cell => cell.dataset.title)") == titles[1:]
+        if width == 1920:
+            assert opened.page.locator("#summary .scroll").first.evaluate("area => area.scrollWidth <= area.clientWidth")
+            picture, caption = (opened.page.locator(f"#cost-0 > {part}").bounding_box() for part in (".scroll", "figcaption"))
+            assert picture is not None
+            assert caption is not None
+            assert caption["x"] >= picture["x"] + picture["width"]  # beside the plot
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_hostile_names_do_nothing_and_fit(browser: Any, hostile_file: Path, width: int) -> None:
     with Opened(browser, hostile_file, viewport={"width": width, "height": 900}) as opened:

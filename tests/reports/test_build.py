@@ -138,7 +138,7 @@ def test_data_without_metrics_reads_well(tmp_path: Path) -> None:
     ]
     found = results(runs, tmp_path)
     document = build(found, title="t")
-    assert document.left_out == ("Progress", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
+    assert document.left_out == ("Progress", "Quality against cost", "Pairs", "Do the extractors agree?", "Modes", "Memorisation")
     texts_of = {section.id: list(texts(section)) for section in document.sections}
     assert any("photos" in text for text in texts_of["verdict"])
     assert not any(

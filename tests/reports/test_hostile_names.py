@@ -161,7 +161,7 @@ def test_latex_acts_on_nothing_of_it(written: tuple[str, Written]) -> None:
     table = written[1].latex
     assert re.findall(r"\\(begin|end)\{(\w+)\}", table) == [("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")]
     body = [line for line in table.splitlines() if line.endswith(r"\\")]
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {4}
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body} in ({4}, {5})
     ours = r"\\(textbackslash|textasciicircum|textasciitilde|textless|textgreater|textbar|textbf|[{}$&#_%\\])"
     ours += r"|\\(begin|end|centering|caption|label|toprule|midrule|bottomrule)\b|\$\\(pm|infty|downarrow|uparrow|times)\$|\$-\$"
     left = re.sub(ours, "", table.partition("\n")[2])

@@ -24,11 +24,11 @@ def rows(text: str) -> list[list[str]]:
 def test_the_rows_by_hand() -> None:
     text = latex(view(results([*synthetic_runs(TWO), SyntheticRun(variant="b", seed=3, status="diverged"), *references()])))
     assert rows(text) == [
-        ["variant", r"classifier-FID $\downarrow$, mean $\pm$ half-interval", "median", "seeds", "finished"],
-        ["a", r"\textbf{11.0 $\pm$ 2.48}", r"\textbf{11.0}", "3", "3/3"],
-        ["b", r"$\infty$", "21.5", "4", "3/4"],
-        ["real", "0.100", "", "", ""],
-        ["untrained", "210", "", "", ""],
+        ["variant", r"classifier-FID $\downarrow$, mean $\pm$ half-interval", "median", "seeds", "finished", "n.s. within group"],
+        ["a", r"\textbf{11.0 $\pm$ 2.48}", r"\textbf{11.0}", "3", "3/3", "A"],
+        ["b", r"$\infty$", "21.5", "4", "3/4", "B"],
+        ["real", "0.100", "", "", "", ""],
+        ["untrained", "210", "", "", "", ""],
     ]
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
     assert text.count(r"\midrule") == 2
@@ -63,6 +63,16 @@ def test_the_caption_says_data_budget_track_and_protocol() -> None:
     assert trial.replace(" This is a trial run: the data is too small to support conclusions.", "") == caption
 
 
+def test_groups_and_the_smallest_ratio_are_there_only_with_tests() -> None:
+    near = {"a": (10.0, 10.2, 10.4), "b": (10.3, 10.5, 10.1), "c": (20.0, 21.0, 22.0)}
+    text = latex(view(results(synthetic_runs(near))))
+    assert [row[-1] for row in rows(text)] == ["n.s. within group", "A", "A", "B"]
+    assert r"with 80\% power" in text.replace("80 \\%", "80\\%")
+    untested = latex(view(results(synthetic_runs({"a": (10.0, 12.0), "b": (11.0, 11.0)}))))
+    assert "within group" not in untested
+    assert "power" not in untested
+
+
 def test_two_seeds_have_no_interval_and_equal_medians_share_the_bold() -> None:
     text = latex(view(results(synthetic_runs({"a": (10.0, 12.0), "b": (11.0, 11.0)}))))
     assert [row[1:3] for row in rows(text)[1:]] == [[r"\textbf{11.0}", r"\textbf{11.0}"]] * 2
@@ -88,7 +98,7 @@ def test_hostile_names_are_text() -> None:
     assert r"\textbackslash{}input\{/etc/passwd\} \$x\$ \& 50\% \#1 a\_b\textasciicircum{}c\textasciitilde{}d" in text
     assert not re.search(r"\\\\\s*[\[*]", text)  # LaTeX would read these as options of the row's end
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert all(len(re.findall(r"(?<!\\)&", line)) == 4 for line in body)
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 5 for line in body)
     unescaped = re.sub(r"\\[{}$&#_%\\]|\$\\(pm|infty|downarrow|uparrow)\$|\$-\$", "", text.partition("\n")[2])
     assert not re.search(r"[$#%^~<>|]", unescaped)
 

@@ -6,7 +6,7 @@ from synthetic_results import complete, results, synthetic_runs
 
 from bench.metrics.columns import CARDS
 from reports.document import Table
-from reports.sections import glossary
+from reports.sections import glossary, pairs, summary
 from reports.view import view
 
 
@@ -31,3 +31,13 @@ def test_standard_errors_are_explained_where_there_are_any() -> None:
         assert isinstance(table, Table)
         assert len(table.notes) == n
         assert not any(row.cells[0].detail.endswith("_se") for row in table.rows)
+
+
+def test_terms_of_the_tests_are_explained_where_there_are_any() -> None:
+    for values, explained in (((1.0, 2.0), False), ((1.0, 2.0, 3.0), True)):
+        section = glossary.build(view(results(synthetic_runs({"a": values, "b": values[::-1]}))))
+        assert section is not None
+        (table,) = section.blocks
+        assert isinstance(table, Table)
+        for term in ("n.s.", pairs.SEEDS, summary.GROUP):
+            assert any(note.startswith(f"{term}:") for note in table.notes) is explained

@@ -69,3 +69,24 @@ def test_ratios_are_explained_only_if_values_have_them() -> None:
         matrix, figures = tables(synthetic_runs(shifted))
         assert ("ratio" in matrix.caption) is explained
         assert any("ratio:" in note for note in figures.notes) is explained
+
+
+def test_undecided_pairs_have_the_seeds_that_would_decide() -> None:
+    _, figures = tables(synthetic_runs(THREE))
+    column = [title.title for title in figures.columns].index(pairs.SEEDS)
+    (cohort,) = view(results(synthetic_runs(THREE))).cohorts
+    needed = cohort.power.seeds["a", "b"].seeds
+    assert needed is not None
+    assert [row.cells[column].text for row in figures.rows] == [str(needed), "–", "–"]
+    assert any(note.startswith(f"{pairs.SEEDS}:") for note in figures.notes)
+    assert pairs.SEEDS not in [title.title for title in tables(synthetic_runs({"a": THREE["a"], "c": THREE["c"]}))[1].columns]
+
+
+def test_without_an_estimate_the_cell_says_why() -> None:
+    equal = {"a": (10.0, 10.2, 10.4), "b": (10.4, 10.0, 10.2), "c": (10.1, 10.3, 10.2)}
+    failed = [*synthetic_runs(equal), SyntheticRun(variant="c", seed=3, status="failed"), *references()]
+    _, figures = tables(failed)
+    column = [title.title for title in figures.columns].index(pairs.SEEDS)
+    assert {(row.cells[0].text, row.cells[1].text): row.cells[column].text for row in figures.rows} == {
+        ("a", "b"): "> 1,000", ("a", "c"): "runs failed", ("b", "c"): "runs failed",
+    }  # fmt: skip

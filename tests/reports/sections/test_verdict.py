@@ -7,6 +7,7 @@ from dataclasses import replace
 from synthetic_results import SyntheticRun, references, results, synthetic_runs
 
 from reports.document import Table, Text
+from reports.format import number
 from reports.sections import verdict
 from reports.view import view
 
@@ -19,7 +20,8 @@ def sentences(runs: list[SyntheticRun]) -> list[str]:
 
 
 def test_the_best_the_beaten_and_the_undecided() -> None:
-    lead, best, pairs = sentences(synthetic_runs(THREE))
+    lead, best, pairs, distance = sentences(synthetic_runs(THREE))
+    assert "a and b" in distance
     assert all(part in lead for part in ("classifier-FID", "fashion-mnist", "150,000 real images", "a, 10.2"))
     beaten, undecided = best.split(". ")
     assert "clearly better than c" in beaten
@@ -40,7 +42,7 @@ def test_too_few_seeds() -> None:
 
 
 def test_an_entry_that_was_not_tested_is_not_called_equal() -> None:
-    _, best, pairs = sentences([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
+    _, best, pairs, _ = sentences([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])
     assert "not tested against d" in best
     assert "3 have no test" in pairs
     section = verdict.build(view(results([*synthetic_runs(THREE), SyntheticRun(variant="d", fid=30.0)])))
@@ -113,3 +115,28 @@ def test_the_terms_are_defined_beside_the_verdict() -> None:
     assert all(
         term in words for term in ("significantly better", "clearly better", "n.s.", "no significant difference", "at least 1.1", "5 %")
     )
+
+
+def test_undecided_pairs_have_their_distance_from_a_verdict() -> None:
+    runs = synthetic_runs({**THREE, "d": (10.1, 10.3, 10.2), "e": (10.9, 10.2, 11.4)})
+    distance = sentences(runs)[3]
+    (cohort,) = view(results(runs)).cohorts
+    assert cohort.power.smallest is not None
+    assert f"3 seeds can show a ratio of {number(cohort.power.smallest.value)} or more (with 80 % power" in distance
+    least = min(needed.seeds for needed in cohort.power.seeds.values() if needed.seeds is not None)
+    assert f"about {least} seeds each would decide" in distance
+
+
+def test_a_distance_without_an_estimate_has_its_reason() -> None:
+    equal = {"a": (10.0, 10.2, 10.4), "b": (10.4, 10.0, 10.2)}
+    assert ". 1 undecided pair would need more than 1,000 seeds" in sentences(synthetic_runs(equal))[3]
+    failed = [SyntheticRun(variant="b", seed=3, status="failed"), *references()]
+    assert "1 undecided pair has no estimate, because runs failed" in sentences([*synthetic_runs(equal), *failed])[3]
+    three = synthetic_runs({**equal, "c": (10.1, 10.3, 10.2)})
+    assert "1 of the 3 undecided pairs would need more than 1,000 seeds each. 2 have no estimate" in sentences([*three, *failed])[3]
+    wild = {"a": (1.0, 100.0, 10_000.0), "b": (2.0, 200.0, 20_000.0)}
+    assert "3 seeds are too few" in sentences(synthetic_runs(wild))[3]
+
+
+def test_nothing_is_undecided_if_every_pair_differs() -> None:
+    assert not any("power" in sentence for sentence in sentences(synthetic_runs({"a": THREE["a"], "c": THREE["c"]})))

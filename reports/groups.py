@@ -1,0 +1,58 @@
+"""Groups of entries without a significant difference, as letters: a compact letter display (Piepho 2004, J. Comput. Graph. Stat. 13).
+
+Two entries share a letter if and only if the test of their pair finds no significant difference. Each letter is a maximal clique of such pairs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import string
+from collections.abc import Sequence
+
+from reports.comparisons import Comparison
+
+LETTERS = string.ascii_uppercase
+ABSENT = "·"  # in place of the letter of a group that an entry is not in
+
+
+def letters(names: Sequence[str], pairs: Sequence[Comparison]) -> dict[str, str]:
+    """Return the letters of each entry with a test, one position for each group: "AB·".
+
+    `names` are in the order of the ranking, and so are the groups. The result is empty without tests, or with more groups than letters.
+    """
+    tested = {name for pair in pairs if pair.p is not None for name in (pair.a, pair.b)}
+    found = groups([name for name in names if name in tested], pairs)
+    if len(found) > len(LETTERS):
+        return {}
+    marks = list(zip(LETTERS, found, strict=False))
+    return {name: "".join(letter if name in group else ABSENT for letter, group in marks) for name in names if name in tested}
+
+
+def groups(names: Sequence[str], pairs: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """Return maximal cliques that together contain every tested pair without a significant difference, and every name."""
+    alike: dict[str, set[str]] = {name: set() for name in names}
+    for pair in pairs:
+        if pair.p is not None and pair.better is None:
+            alike[pair.a].add(pair.b)
+            alike[pair.b].add(pair.a)
+    found: list[set[str]] = []
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            if b in alike[a] and not any({a, b} <= group for group in found):
+                found.append(_clique({a, b}, names, alike))
+    for group in list(found):  # later groups may contain all pairs of an earlier one
+        others = [other for other in found if other is not group]
+        if all(any({a, b} <= other for other in others) for a, b in itertools.combinations(group, 2)):
+            found = others
+    found += [{name} for name in names if not alike[name]]
+    places = {name: place for place, name in enumerate(names)}
+    return sorted((tuple(sorted(group, key=places.__getitem__)) for group in found), key=lambda group: [places[name] for name in group])
+
+
+def _clique(pair: set[str], names: Sequence[str], alike: dict[str, set[str]]) -> set[str]:
+    """Return a maximal clique that contains a pair. It grows in the order of the ranking."""
+    members = set(pair)
+    for name in names:
+        if name not in members and members <= alike[name]:
+            members.add(name)
+    return members
