@@ -32,7 +32,7 @@ def main() -> None:
     table = table[table["dataset"] == DATA[0]]
     chosen = [("generator", name, 0.0, name) for name in CHOOSE] + list(OTHERS)
     rows = sorted(((_distances(table, *which[:3]), which) for which in chosen), key=lambda row: row[0][TEACHER])
-    ranks = pd.DataFrame([distances for distances, _ in rows])[list(COLUMNS)].rank().astype(int)
+    ranks = pd.DataFrame([distances for distances, _ in rows])[list(COLUMNS)].rank().astype(int).reset_index(drop=True)
     figure, axes = plt.subplots(len(rows), 1, figsize=(11, 0.62 * len(rows) + 0.8), gridspec_kw={"hspace": 0.12})
     figure.subplots_adjust(left=0.16, right=0.66, top=0.93, bottom=0.01)
     for at, (axis, (distances, which)) in enumerate(zip(axes, rows, strict=True)):
