@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from documented import ROOT, execute
+from documented import PAGES, ROOT, code, commands, execute
 
 from bench.cli import app
 from bench.cli.common import parse_settings
@@ -19,42 +19,10 @@ from bench.core.registry import Registry
 from bench.scheduling.suite import SUITES, plan
 from studies.study import STUDIES
 
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-ENDS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
-SHELLS = {"", "sh", "bash", "shell", "console"}
-NUMBERS = {"N", "M", "IMAGES", "SECONDS"}  # placeholders for a number
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 VARIABLES = set(re.findall(r"\$\(([A-Z_]+)\)", MAKEFILE))
 REGISTERED: dict[str, Registry[Any]] = {"SUITE": SUITES, "STUDY": STUDIES}  # variables of make whose values are names
-
-
-def code(page: str) -> list[str]:
-    """Return the lines of shell blocks, and inline code."""
-    blocks = [block for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if language in SHELLS]
-    prose = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [*lines, *(span.replace("\\|", "|").replace("\n", " ") for span in re.findall(r"`([^`]+)`", prose))]
-
-
-def commands(page: str, program: str) -> list[list[str]]:
-    """Return the arguments of each call of a program, without pipes and redirections."""
-    found = []
-    for line in code(page):
-        for call in re.findall(rf"(?:^|[;&|$] ?|\s)(?:\.venv/bin/)?{program} ([^;&]+)", line):
-            words = shlex.split(call, comments=True)
-            end = next((index for index, word in enumerate(words) if word in ENDS), len(words))
-            found.append([plain(word) for word in words[:end] if word not in ("...", "…")])
-    return [words for words in found if words]
-
-
-def plain(word: str) -> str:
-    """Return an argument as a user types it: the first of several alternatives, and values for placeholders and variables of the shell."""
-    word = re.sub(r"^\[(.*)\]$", r"\1", word)
-    word = word.partition("|")[0] if re.fullmatch(r"[\w|-]+", word) else word
-    if re.fullmatch(r"\$[A-Z]+", word):
-        return "*"
-    return "1" if word in NUMBERS or re.fullmatch(r"\$[a-z]+", word) else word
 
 
 def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
