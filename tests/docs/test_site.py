@@ -22,7 +22,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 TASKS = [
     "Getting started", "Compare variants", "Your own data", "Your own variant, loss or metric", "Tune fairly (studies)", "Read the report",
-    "MLflow", "Metrics", "Variants", "Resume and crash safety", "Clusters and servers", "Performance", "API reference",
+    "MLflow", "Metrics", "Variants", "Resume and crash safety", "Clusters and servers", "Performance", "FAQ and troubleshooting",
+    "API reference",
 ]  # fmt: skip  # the pages by task, in the order of the navigation
 HEADINGS = {"MLflow": "Comparing runs in MLflow"}  # where they differ from the navigation
 
