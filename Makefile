@@ -5,6 +5,7 @@
 #   make report [SUITE=quick]                          write the report of the recorded runs
 #   make ui [PORT=5000]                                open MLflow's pages
 #   make perf                                          measure the speed of the harness
+#   make docs                                          build the documentation as a site
 #   make test | test-slow | test-faults | check        tests and checks for contributors
 #   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
 
@@ -21,7 +22,7 @@ TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup bench study report ui perf check lint format format-check type test test-slow test-faults audit lock clean
+.PHONY: help setup bench study report ui perf docs check lint format format-check type test test-slow test-faults audit lock clean
 
 # One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
@@ -31,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
@@ -78,6 +79,11 @@ ui: $(STAMP)
 perf: $(STAMP)
 	@$(BIN)/ganbench perf
 
+# Strict: a dead link or an unknown reference fails the build.
+docs: $(STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "documentation: build/site/index.html"
+
 check: lint format-check type
 
 lint: $(STAMP)
@@ -114,7 +120,7 @@ audit: $(STAMP)
 # Run it with Python 3.11 on Linux x86-64: the file is for that platform.
 lock: $(STAMP)
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra parallel --extra photo --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
+	  --no-emit-options --strip-extras --allow-unsafe --extra dev --extra docs --extra parallel --extra photo --extra postgresql --extra server $(LOCK) --output-file requirements.lock pyproject.toml
 
 # Does not remove the environment, the runs and the tracking store.
 clean:

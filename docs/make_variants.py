@@ -113,7 +113,7 @@ def _differences(note: str) -> list[str]:
     first, *more = re.split(r"; (?![^()]*\))", note)
     if not more:
         return [f"- **Notes**: {first}"] if first else []
-    return ["- **Notes**:", *(f"  - {part}" for part in (first, *more))]
+    return ["- **Notes**:", *(f"    - {part}" for part in (first, *more))]
 
 
 def _measured(suite: Suite, name: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ def datasets() -> Rows:
         (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
         for name, dataset in DATASETS
     ]
-    rows.append(("folder:PATH", "a folder of images, with or without a subfolder for each class: docs/custom-data.md", "", "", "yours"))
+    rows.append(("folder:PATH", "a folder of images, with or without a subfolder for each class: docs/own-data.md", "", "", "yours"))
     return "datasets", ("name", "what", "shape", "classes", "here"), rows
 
 

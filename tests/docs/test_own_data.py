@@ -1,16 +1,15 @@
-"""The code blocks of docs/custom-data.md run in order, with smaller budgets."""
+"""The code blocks of docs/own-data.md run in order, with smaller budgets."""
 
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import platformdirs
 import pytest
+from documented import execute_commands
 
-from bench.cli import main
 from bench.core.config import DATASETS
 from bench.core.spec import Dataset
 from bench.data.folder.layout import SUFFIXES
@@ -20,27 +19,12 @@ from bench.evaluation.evaluator import FEWEST
 from bench.metrics.extractors import training_plan
 from bench.tracking.results import load
 
-PAGE = (Path(__file__).parents[2] / "docs" / "custom-data.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, re.DOTALL)
-SHORT = ("--set", "budget.images=256", "--set", "recipe.width=8", "--set", "device=cpu", "--set", "precision=fp32")
 
 
 def blocks(kind: str) -> list[str]:
     return [text for language, text in BLOCKS if language == kind]
-
-
-def execute(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Execute the `ganbench` lines of a block in this process. An error or a failed run fails the test."""
-    for line in block.splitlines():
-        words = shlex.split(line.removeprefix("PYTHONPATH=. "))
-        assert words[0] == "ganbench"
-        monkeypatch.setattr(sys, "argv", [*words, *(SHORT if words[1] == "run" else ())])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        assert status == 0, line
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +45,7 @@ def test_the_page_holds_the_blocks_that_are_run_here() -> None:
 @pytest.mark.slow
 def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     exec(blocks("python")[0], {})
-    execute(blocks("sh")[0], monkeypatch)
+    execute_commands(blocks("sh")[0], monkeypatch)
     found = load(uri, ("runs",)).runs
     assert sorted(found["variant"]) == ["dcgan", "real", "untrained"]
     assert set(found["status"]) == {"finished"}
@@ -72,9 +56,9 @@ def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.Monke
     assert (here / "build" / "report" / "runs" / "index.html").exists()
     assert list(here.rglob("grids/final.png"))
     assert list((here / "cache" / "data" / "folder").glob("shapes-*")), (
-        "the cached images are not in the folder that docs/custom-data.md names"
+        "the cached images are not in the folder that docs/own-data.md names"
     )
-    assert list((here / "cache" / "extractors").glob("*/card.json")), "the classifier is not in the folder that docs/custom-data.md names"
+    assert list((here / "cache" / "extractors").glob("*/card.json")), "the classifier is not in the folder that docs/own-data.md names"
 
 
 @pytest.mark.slow
@@ -84,7 +68,7 @@ def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.Monk
     assert isinstance(dataset, Dataset)
     image, label = dataset.split("test").data[0, 0], int(dataset.split("test").labels[0])  # type: ignore[index]
     assert bool((image == image[:1]).all()) == (label == 1), "only images with label 1 must have equal rows (vertical stripes)"
-    execute(blocks("sh")[2], monkeypatch)
+    execute_commands(blocks("sh")[2], monkeypatch)
     runs = load(uri, ("runs",)).runs
     assert set(runs["dataset"]) == {"stripes:DATA"}
     assert runs["quality/fid_classifier"].notna().all()
