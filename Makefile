@@ -58,11 +58,9 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The report is written even if a run failed (status 1) or another process trains it (3), but not after a mistake or Ctrl-C.
+# The report is written even if a run failed or another process trains it, but not after a mistake or Ctrl-C.
 bench: $(STAMP)
-	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
-	if [ $$status -le 1 ] || [ $$status -eq 3 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
-	exit $$status
+	@$(BIN)/ganbench suite $(SUITE) --report $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
 
 study: $(STAMP)
 	@status=0; $(BIN)/ganbench study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
