@@ -5,6 +5,7 @@
 #   make report [SUITE=quick]                          write the report of the recorded runs
 #   make ui [PORT=5000]                                open MLflow's pages
 #   make perf                                          measure the speed of the harness
+#   make pictures [ONLY=quick,mlflow]                  make the examples and pictures of docs/ again (hours)
 #   make test | test-slow | test-faults | check        tests and checks for contributors
 #   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
 
@@ -21,7 +22,7 @@ TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup bench study report ui perf check lint format format-check type test test-slow test-faults audit lock clean
+.PHONY: help setup bench study report ui perf pictures check lint format format-check type test test-slow test-faults audit lock clean
 
 # One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
@@ -31,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
@@ -75,6 +76,10 @@ ui: $(STAMP)
 
 perf: $(STAMP)
 	@$(BIN)/ganbench perf
+
+# Records missing runs first. With all runs recorded, it takes minutes.
+pictures: $(STAMP)
+	@$(BIN)/python docs/make_pictures.py $(if $(ONLY),--only '$(ONLY)')
 
 check: lint format-check type
 

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-NICENESS = 10  # about a tenth of a busy core. At 19, a page of three seconds would take minutes on a machine whose cores all train
+NICENESS = 5  # about a quarter of a busy core. At 19, a page of three seconds would take minutes on a machine whose cores all train
 
 
 def main() -> None:
