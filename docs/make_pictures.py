@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import functools
 import os
 import subprocess
 import sys
@@ -61,8 +62,9 @@ def example(name: str) -> Callable[[Path], None]:
     return make
 
 
+@functools.cache
 def page_of(suite: str) -> Path:
-    """Write the whole report of a suite, and return its page."""
+    """Write the whole report of a suite, once in a call of this script, and return its page."""
     folder = BUILD / "pictures" / suite
     ganbench("report", "--suite", suite, "--out", str(folder))
     return folder / "index.html"

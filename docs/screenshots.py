@@ -34,8 +34,7 @@ def problem() -> str:
 
 def report(page: Path, target: Path) -> None:
     """Save the start of a report, and beside it the samples and the progress."""
-    with _opened(page.as_uri(), 1020, 1310) as opened:
-        opened.evaluate("document.querySelectorAll('.warning').forEach(note => note.hidden = false)")
+    with _opened(page.absolute().as_uri(), 1020, 1310) as opened:
         start = _image(opened.screenshot())
         parts = [_image(opened.locator(f"#{name} figure").first.screenshot()) for name in ("samples", "progress")]
     parts = [part.resize((920, round(part.height * 920 / part.width)), Image.Resampling.LANCZOS) for part in parts]
@@ -50,7 +49,7 @@ def report(page: Path, target: Path) -> None:
 
 def study(page: Path, target: Path) -> None:
     """Save the start of the section on studies."""
-    with _opened(page.as_uri(), 1000, 1500) as opened:
+    with _opened(page.absolute().as_uri(), 1000, 1500) as opened:
         section = _image(opened.locator("#studies").screenshot())
     _save(section.crop((0, 0, section.width, min(section.height, round(1.9 * section.width)))), target, width=760)
 
