@@ -22,6 +22,7 @@ from bench.core.atomic_files import write_atomic
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 180_000  # ms: MLflow's page is large, and charts are drawn without a GPU
 WIDTH = 1200  # of a screenshot of MLflow
+BESIDE = 1020  # width of the samples beside the start of a report
 LINK = re.compile(r"(\S+)  +(http://127\.0\.0\.1:\S+/#/experiments/\d+)(/runs\S*)")
 
 
@@ -34,11 +35,11 @@ def problem() -> str:
 
 def report(page: Path, target: Path) -> None:
     """Save the start of a report, and beside it the samples and the progress."""
-    with _opened(page.absolute().as_uri(), 1020, 1310) as opened:
+    with _opened(page.absolute().as_uri(), 1200, BESIDE * 3 // 2) as opened:
         start = _image(opened.screenshot())
         parts = [_image(opened.locator(f"#{name} figure").first.screenshot()) for name in ("samples", "progress")]
-    parts = [part.resize((920, round(part.height * 920 / part.width)), Image.Resampling.LANCZOS) for part in parts]
-    whole = Image.new("RGB", (start.width + 920, start.height), "white")
+    parts = [part.resize((BESIDE, round(part.height * BESIDE / part.width)), Image.Resampling.LANCZOS) for part in parts]
+    whole = Image.new("RGB", (start.width + BESIDE, start.height), "white")
     whole.paste(start, (0, 0))
     top = 0
     for part in parts:
@@ -135,6 +136,6 @@ def _save(image: Image.Image, target: Path, *, width: int) -> None:
     if image.width != width:
         image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, buffer.getvalue())
