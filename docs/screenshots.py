@@ -73,16 +73,28 @@ def mlflow(suite: str, variant: str, folder: Path, *, command: Sequence[str]) ->
         with _opened(experiment + view, 1440, 1000) as opened:
             charts = opened.get_by_test_id("experiment-view-compare-runs-chart-area")
             charts.locator(".barlayer path").nth(1).wait_for(state="attached")
+            _close_assistant(opened)
             time.sleep(5)  # the other charts
             _save(_image(opened.screenshot()), folder / "mlflow-charts.png", width=WIDTH)
         with _opened(experiment + view.replace(BY_VARIANT, EVERY_SEED).replace("CHART", "TABLE"), 1680, 920) as opened:
             opened.get_by_text(f"{variant}-s0", exact=True).first.wait_for()
+            _close_assistant(opened)
             time.sleep(3)
             _save(_image(opened.screenshot()), folder / "mlflow-runs.png", width=WIDTH)
-        with _opened(f"{experiment}/runs/{runs['run_id'].iloc[0]}/artifacts/{FINAL_GRID}", 1600, 620) as opened:
+        with _opened(
+            f"{experiment}/runs/{runs['run_id'].iloc[0]}/artifacts/{FINAL_GRID}?workflowType=machine_learning", 1600, 620
+        ) as opened:
             opened.get_by_text(FINAL_GRID, exact=True).first.wait_for()
+            _close_assistant(opened)
             time.sleep(3)
             _save(_image(opened.screenshot()), folder / "mlflow-run.png", width=WIDTH)
+
+
+def _close_assistant(page: Any) -> None:
+    """Close the panel that MLflow opens in a new browser, if this version has it."""
+    button = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
+    if button.count():
+        button.first.click()
 
 
 @contextmanager
