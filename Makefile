@@ -6,6 +6,7 @@
 #   make ui [PORT=5000]                                open MLflow's pages
 #   make perf                                          measure the speed of the harness
 #   make docs                                          build the documentation as a site
+#   make pictures [ONLY=quick,mlflow]                  make the examples and pictures of docs/ again (hours)
 #   make test | test-slow | test-faults | check        tests and checks for contributors
 #   make setup TORCH_INDEX=https://...                 torch from another index, e.g. one with CPU-only wheels
 
@@ -22,7 +23,7 @@ TORCH_INDEX ?= $(shell cat $(VENV)/torch-index 2>/dev/null)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup bench study report ui perf docs check lint format format-check type test test-slow test-faults audit lock clean
+.PHONY: help setup bench study report ui perf docs pictures check lint format format-check type test test-slow test-faults audit lock clean
 
 # One core for each process, in tests as in runs: more threads would compete for the cores.
 export OMP_NUM_THREADS ?= 1
@@ -32,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
 setup: $(STAMP)
 	@echo "set-up is complete: $(BIN)/ganbench --help"
@@ -59,11 +60,9 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The report is written even if a run failed (status 1) or another process trains it (3), but not after a mistake or Ctrl-C.
+# The report is written even if a run failed or another process trains it, but not after a mistake or Ctrl-C.
 bench: $(STAMP)
-	@status=0; $(BIN)/ganbench suite $(SUITE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
-	if [ $$status -le 1 ] || [ $$status -eq 3 ]; then $(BIN)/ganbench report --suite $(SUITE); fi; \
-	exit $$status
+	@$(BIN)/ganbench suite $(SUITE) --report $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORKERS),--workers $(WORKERS))
 
 study: $(STAMP)
 	@status=0; $(BIN)/ganbench study $(STUDY) $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) || status=$$?; \
@@ -83,6 +82,10 @@ perf: $(STAMP)
 docs: $(STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "documentation: build/site/index.html"
+
+# Records missing runs first. With all runs recorded, it takes minutes.
+pictures: $(STAMP)
+	@$(BIN)/python docs/make_pictures.py $(if $(ONLY),--only '$(ONLY)')
 
 check: lint format-check type
 

@@ -180,12 +180,14 @@ def main() -> None:
     """Write the page and its images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="catalogue")
-    suite = parser.parse_args().suite
-    found = Suite(name=suite, found=results.load(store.tracking_uri(None), (suite,)))
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="the folder of variants.md and images/")
+    options = parser.parse_args()
+    found = Suite(name=options.suite, found=results.load(store.tracking_uri(None), (options.suite,)))
     for path, content in pictures(found):
-        write_atomic(path, content)
-    write_atomic(PAGE, page(found).encode())
+        target = options.docs / path.relative_to(DOCS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, content)
+    write_atomic(options.docs / PAGE.name, page(found).encode())
 
 
 if __name__ == "__main__":

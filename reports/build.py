@@ -42,20 +42,22 @@ MODULES = (
 # The sections in reading order: title and function. The report lists the titles of sections without data.
 SECTIONS: tuple[tuple[str, Callable[[View], Section | None]], ...] = tuple((module.TITLE, module.build) for module in MODULES)
 
+FIRST = (verdict.TITLE, summary.TITLE, sample_grids.TITLE)  # the sections of a provisional report, which are fast to build
 OCCASIONAL = (across_datasets.TITLE, seed_spread.TITLE, studies.TITLE, latents.TITLE, texture.TITLE)  # most results have no data for them
 
 
-def build(results: Results, *, title: str, small: bool = False) -> Document:
+def build(results: Results, *, title: str, small: bool = False, provisional: str = "") -> Document:
     """Return the report on some results. A small report shows few samples.
 
-    The report omits a section without data and names it. Raise a UserError for results without any run."""
+    The report omits a section without data and names it. A provisional report has the first sections only, below `provisional`, a text that
+    says so. Raise a UserError for results without any run."""
     prepared = view(results, small=small)
-    built = [(name, section(prepared)) for name, section in SECTIONS]
+    built = [(name, section(prepared)) for name, section in SECTIONS if name in FIRST or not provisional]
     return Document(
         title=title,
         subtitle=_subtitle(prepared),
         facts=_facts(prepared),
-        warnings=_warnings(prepared),
+        warnings=(provisional, *_warnings(prepared)) if provisional else _warnings(prepared),
         groups=_groups(prepared),
         sections=tuple(section for _, section in built if section is not None),
         left_out=tuple(name for name, section in built if section is None and _is_expected(name, results)),

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: tracking stores, the command `ganbench`, and an environment without the user's settings."""
+"""Fixtures for all tests: tracking stores, the command `ganbench`, a browser, and an environment without the user's settings."""
 
 from __future__ import annotations
 
@@ -134,6 +134,15 @@ def ganbench(
     work.mkdir()
     monkeypatch.chdir(work)
     return command
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield a headless Chromium."""
+    from browsers import chromium
+
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")

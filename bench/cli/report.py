@@ -71,6 +71,19 @@ def report(
         raise typer.Exit(1)
 
 
+def report_folder(suite: str) -> Path:
+    """Return the folder for the report of a suite."""
+    return Path("build") / "report" / _folder((suite,))
+
+
+def write_suite_report(suite: str) -> None:
+    """Write the report of a suite to its folder and to MLflow, and print the summary. Raises UserError."""
+    from bench.tracking.results import load
+    from bench.tracking.store import tracking_uri
+
+    _write(load(tracking_uri(), (suite,)), report_folder(suite), title=_title((suite,)), attach=True, small=False)
+
+
 def _title(suites: Sequence[str]) -> str:
     """Return the title of the page, with the first suites and the number of the others."""
     if not suites:

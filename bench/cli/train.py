@@ -101,24 +101,31 @@ def suite(
     set_: Settings = None,
     inception_weights: InceptionWeights = None,
     folder: Folder = Path("runs"),
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write the report: a provisional one while the suite runs, and the whole one at its end.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Train and measure the missing runs of a suite. Skip finished runs, and resume interrupted ones.
 
     At the end, the command waits for runs that another process trains. The exit status is 1 if a run fails, and 3 if another process still trains one.
     """
+    from bench.cli.report import report_folder, write_suite_report
     from bench.scheduling.suite import SUITES, plan
+    from reports.io import check_folder
 
     chosen, cluster = SUITES.get(name), cluster_of(ray, cpus_per_run, gpus_per_run, memory_per_run)
     settings = with_varied(with_inception(parse_settings(set_), inception_weights), vary)
     planned = plan(chosen, only=only, seeds=seeds, dataset=dataset, settings=_extended(settings, extend))
+    if report and not dry_run:
+        check_folder(report_folder(name), "--report")
     execution_plan = _plan_execution(
         chosen, planned, folder, workers=workers, cluster=cluster, extend=extend is not None, deliver=not dry_run
     )
     if dry_run:
         _print_execution_plan(execution_plan)
         return
-    outcome = _execute(chosen, execution_plan, folder)
+    outcome = _execute(chosen, execution_plan, folder, report=report_folder(name) if report else None)
     trained = len(outcome.results)
     counts = ", ".join(
         f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
@@ -131,6 +138,8 @@ def suite(
         + (f" ({counts})" if counts else "")
         + f", {outcome.skipped} recorded before{busy}{earlier}"
     )
+    if report and not outcome.interrupted:
+        write_suite_report(name)
     _exit_by(outcome)
 
 
@@ -157,18 +166,28 @@ def _plan_execution(
     )  # fmt: skip
 
 
-def _execute(suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True) -> ExecutionResult:
-    """Execute the planned jobs, show their progress, and return the results."""
+def _execute(
+    suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True, report: Path | None = None
+) -> ExecutionResult:
+    """Execute the planned jobs, show their progress, and return the results. With a folder `report`, write provisional reports to it."""
     from bench.scheduling.progress import display_for
+    from bench.scheduling.provisional_report import ProvisionalReport
     from bench.scheduling.scheduler import run_suite
     from bench.scheduling.signals import stop_on_signal
     from bench.tracking.store import tracking_uri
 
-    display = display_for(console)
+    uri, display = tracking_uri(), display_for(console)
+    provisional = (
+        None if report is None else ProvisionalReport(display, execution_plan.actions, suite=suite.name, uri=uri, out=report, announce=say)
+    )
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(suite, execution_plan, uri=tracking_uri(), folder=folder.absolute(), stop=stop, display=display, wait=wait)
+            return run_suite(
+                suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=provisional or display, wait=wait
+            )  # fmt: skip
     finally:
+        if provisional is not None:
+            provisional.stop()
         display.stop()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,6 @@ from reports.build import build, write
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 HOSTILE = (
     '"><script>window.hit = 1</script>',
     "<img src=x onerror='window.hit = 2'>",
@@ -45,18 +41,6 @@ def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in range(3)
     ]
     return write(build(results(complete([*runs, *references()]), folder), title=HOSTILE[0]), folder / "report")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 class Opened:

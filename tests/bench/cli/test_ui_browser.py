@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +24,6 @@ from bench.tracking.views import BY_VARIANT, EVERY_SEED, SAMPLES
 pytestmark = pytest.mark.slow
 
 GANBENCH = Path(sys.executable).with_name("ganbench")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 180_000  # ms: MLflow's page is large, and charts are drawn without a GPU
 LINK = re.compile(r"(\S+)  +(http://127\.0\.0\.1:\S+)")
 VARIANTS = ("dcgan", "label-smoothed")
@@ -56,18 +53,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
     process.send_signal(signal.SIGTERM)  # a background job ignores SIGINT
     assert process.wait(timeout=60) == 0
     assert "Traceback" not in (folder / "log").read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

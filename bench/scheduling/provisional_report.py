@@ -1,0 +1,150 @@
+"""Provisional report of a suite while it runs. A separate process at low priority writes it, so that the suite does not depend on it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bench.core.errors import one_line
+from bench.runs.types import RunProgress, RunResult
+from bench.scheduling.estimate import Estimate
+from bench.scheduling.jobs import Job
+from bench.scheduling.planner import PlannedAction
+from bench.scheduling.scheduler import Display
+
+log = logging.getLogger(__name__)
+WRITER = (sys.executable, "-P", "-m", "reports.provisional")  # -P: no package of the working folder can hide `reports`
+ENDED = ("finished", "diverged", "failed", "pruned", "recorded")
+EVERY_SECONDS = 60.0  # between the starts of two reports
+MOST_SHARE = 0.05  # of the time of one core, for all reports together
+STOP_SECONDS = 5.0  # after this, the process is killed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """Process that writes a report."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    ended: int  # runs that have ended
+
+
+class ProvisionalReport(Display):
+    """Display that starts a process which writes a report, and passes all events to another display.
+
+    The first report starts when each configuration has a run that has ended, on any seed. The next one starts at the earliest after
+    `EVERY_SECONDS`, and only after another run has ended. There is one process at a time. If it fails, the suite logs one line, and
+    tries again after the next run.
+    """
+
+    def __init__(
+        self, display: Display, actions: Sequence[PlannedAction], *, suite: str, uri: str, out: Path, announce: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._display, self._suite, self._uri, self._out, self._announce = display, suite, uri, out, announce
+        self._cells = {
+            action.run_id if action.kind == "score" else action.fingerprint: _cell(action) for action in actions
+        }  # by key of a job
+        recorded = [action for action in actions if action.kind == "skip"]
+        self._missing = set(self._cells.values()) - set(map(_cell, recorded))
+        self._ended, self._total = len(recorded), len(actions)
+        self._reported = self._ended
+        self._due = -math.inf  # monotonic time
+        self._writer: Writer | None = None
+        self._stopping = self._warned = False
+
+    def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
+        """Pass the event on."""
+        self._display.start(jobs, workers=workers, expected=expected)
+
+    def update(self, job: Job, progress: RunProgress) -> None:
+        """Pass the event on. Start a report if one is due."""
+        self._display.update(job, progress)
+        self._refresh()
+
+    def end(self, job: Job, result: RunResult) -> None:
+        """Pass the event on. Start a report if one is due."""
+        self._display.end(job, result)
+        if job.key in self._cells and result.status in ENDED:
+            self._ended += 1
+            self._missing.discard(self._cells[job.key])
+        self._stopping |= result.status == "interrupted"
+        self._refresh()
+
+    def stop(self) -> None:
+        """End the process that writes a report, if there is one."""
+        if self._writer is None:
+            return
+        self._writer.process.terminate()
+        try:
+            self._writer.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._writer.process.kill()
+            self._writer.process.wait()
+        self._writer.output.close()
+        self._writer = None
+
+    def _refresh(self) -> None:
+        if self._writer is not None:
+            self._collect(self._writer)
+        is_new = self._reported < self._ended < self._total  # the whole report follows the last run
+        if self._writer is None and is_new and not self._missing and not self._stopping and time.monotonic() >= self._due:
+            self._start()
+
+    def _start(self) -> None:
+        self._reported, self._due = self._ended, time.monotonic() + EVERY_SECONDS
+        output = tempfile.TemporaryFile()  # noqa: SIM115 (closed after the process has ended)
+        command = [*WRITER, self._suite, str(self._ended), str(self._total), str(self._out)]
+        given = {"MLFLOW_TRACKING_URI": self._uri, "OMP_NUM_THREADS": "1"}  # not an argument: it may contain a password
+        try:
+            # a process group of its own, because Ctrl-C would otherwise end it with a traceback
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **given}, process_group=0
+            )
+        except OSError as error:
+            output.close()
+            self._warn(str(error))
+            return
+        self._writer = Writer(process=process, output=output, ended=self._ended)
+
+    def _collect(self, writer: Writer) -> None:
+        """Announce the report if the process has ended, or log the reason why it failed."""
+        before = _seconds_of_children()
+        status = writer.process.poll()
+        if status is None:
+            return
+        seconds = _seconds_of_children() - before  # of this process alone: usage counts when a child is awaited
+        self._due = max(self._due, time.monotonic() + seconds / MOST_SHARE - seconds)
+        self._writer = None
+        with writer.output as output:
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
+        if status == 0:
+            self._announce(f"provisional report: {self._out / 'index.html'} ({writer.ended} of {self._total} runs)")
+        else:
+            self._warn(lines[-1] if lines else f"its process ended with status {status}")
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            log.warning("the provisional report cannot be written: %s", one_line(reason))
+        self._warned = True
+
+
+def _cell(action: PlannedAction) -> str:
+    """Return a text that is equal for runs that differ in the seed alone."""
+    return action.config.model_copy(update={"seed": 0}).canonical()
+
+
+def _seconds_of_children() -> float:
+    """Return the processor time of all child processes that have ended and were awaited."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
