@@ -62,12 +62,9 @@ def svg(drawing: Path, target: Path) -> None:
 
 
 def mlflow(suite: str, variant: str, folder: Path, *, command: Sequence[str]) -> None:
-    """Save both views of a suite, and the final samples of a variant's first seed among its artifacts."""
-    from bench.tracking.results import FINAL_GRID, load
-    from bench.tracking.store import tracking_uri
-    from bench.tracking.views import BY_VARIANT, EVERY_SEED
+    """Save the views of a suite. `variant`: one of its variants."""
+    from bench.tracking.views import BY_VARIANT, EVERY_SEED, SAMPLES
 
-    runs = load(tracking_uri(), (suite,)).runs.query("kind == 'run' and variant == @variant").sort_values("seed")
     with _served(command) as links:
         experiment, view = links[suite]
         with _opened(experiment + view, 1440, 1000) as opened:
@@ -81,13 +78,11 @@ def mlflow(suite: str, variant: str, folder: Path, *, command: Sequence[str]) ->
             _close_assistant(opened)
             time.sleep(3)
             _save(_image(opened.screenshot()), folder / "mlflow-runs.png", width=WIDTH)
-        with _opened(
-            f"{experiment}/runs/{runs['run_id'].iloc[0]}/artifacts/{FINAL_GRID}?workflowType=machine_learning", 1600, 620
-        ) as opened:
-            opened.get_by_text(FINAL_GRID, exact=True).first.wait_for()
+        with _opened(experiment + view.replace(BY_VARIANT, SAMPLES), 1440, 1420) as opened:
+            opened.get_by_test_id("experiment-view-compare-runs-chart-area").locator("img").nth(1).wait_for()
             _close_assistant(opened)
-            time.sleep(3)
-            _save(_image(opened.screenshot()), folder / "mlflow-run.png", width=WIDTH)
+            time.sleep(5)  # the other images
+            _save(_image(opened.screenshot()), folder / "mlflow-samples.png", width=WIDTH)
 
 
 def _close_assistant(page: Any) -> None:
