@@ -28,7 +28,10 @@ BUILD = Path("build")
 WITH_PAGE = ("quick",)  # examples that also have index.html. The others have report.md only, because a page is large
 
 # Pictures and examples that this script does not make, with the reason.
-OTHERS = {"images/headline.png": "docs/headline/README.md has its commands: other runs, and an optional extra"}
+OTHERS = {
+    "images/headline.png": "docs/headline/README.md has its commands: other runs, and an optional extra",
+    "images/tutorial/*.png": "docs/make_tutorial_images.py makes them from the runs of the page's own commands",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

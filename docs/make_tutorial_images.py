@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from bench.tracking.results import FINAL_GRID, GRIDS, INTERPOLATION, NEAREST, Results, load
+from bench.tracking.results import FINAL_GRID, INTERPOLATION, NEAREST, Results, load
 from bench.tracking.store import tracking_uri
 
 FOLDER = Path(__file__).parent / "images" / "tutorial"
@@ -47,7 +47,7 @@ def row(pictures: list[Image.Image]) -> Image.Image:
 
 def grids(results: Results, run_id: str, factor: float) -> Image.Image:
     """Return the sample grids of a run through training."""
-    paths = sorted(path for path in results.names(run_id, GRIDS) if path != FINAL_GRID)
+    paths = [path for _, path in results.grids(run_id)]
     return row([picture(results, run_id, path, factor) for path in [*paths, FINAL_GRID]])
 
 

@@ -134,9 +134,9 @@ class RunLog:
         self.seconds += time.perf_counter() - started
 
     def _log_table(self) -> None:
-        """Log the last values of all metrics with their standard errors as a table of MLflow. Without metrics, log nothing."""
+        """Log the last values of the measured metrics with their standard errors as a table of MLflow. Without metrics, log nothing."""
         last = {key: value for _, _, key, value, _ in self._journal.points}
-        keys = [key for key in last if is_metric(key) and not is_standard_error(key) and not key.startswith("train/")]
+        keys = [key for key in last if is_metric(key) and not is_standard_error(key) and not key.startswith(("train/", "perf/"))]
         if keys:
             rows = [[key, *(_finite(last.get(name)) for name in (key, f"{key}{SE}"))] for key in keys]
             self.json(results.METRICS, {"columns": ["metric", "value", "standard error"], "data": rows})

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import pytest
+import small
 from mlflow import MlflowClient
 from serving import end, free_port, serving
 
@@ -153,7 +154,7 @@ def recorded(uri: str) -> Found:
         "steps": clocks,
         "params": run.data.params,
         "tags": tags,
-        "artifacts": {name: content(client, run.info.run_id, name) for name in names(client, run.info.run_id)},
+        "artifacts": {small.timeless(name): content(client, run.info.run_id, name) for name in names(client, run.info.run_id)},
     }
 
 

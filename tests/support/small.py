@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -44,6 +45,11 @@ def config(variant: str = "label-smoothed", **settings: Any) -> RunConfig:
 def context(uri: str, folder: Path, suite: str = "small") -> RunContext:
     """Return the context of a run."""
     return RunContext(uri=uri, suite=suite, folder=str(folder))
+
+
+def timeless(path: str) -> str:
+    """Return the path of an artifact without the time and the id of an image, which differ between two equal runs."""
+    return re.sub(r"timestamp\+\d+\+[0-9a-f-]{36}", "timestamp", path)
 
 
 def execute(

@@ -62,9 +62,9 @@ def history(uri: str, run_id: str) -> list[tuple[str, int, float]]:
 
 
 def artifacts(uri: str, run_id: str, folder: str | None = None) -> set[str]:
-    """Return the paths of a run's artifacts."""
+    """Return the paths of a run's artifacts, without times."""
     found = store.connect(uri).list_artifacts(run_id, folder)
-    return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {file.path})}
+    return {path for file in found for path in (artifacts(uri, run_id, file.path) if file.is_dir else {small.timeless(file.path)})}
 
 
 class Whole(NamedTuple):

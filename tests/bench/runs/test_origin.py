@@ -17,6 +17,7 @@ from bench.tracking import store
 from bench.tracking.pages import every_experiment, every_run
 from bench.tracking.results import REFERENCES
 from bench.tracking.view_state import PREFIX
+from bench.tracking.views import NAMES
 
 
 def runs_of(uri: str, name: str = "small") -> list[Run]:
@@ -36,7 +37,7 @@ def test_a_suite_records_origin_and_data(uri: str, tmp_path: Path) -> None:
         wanted = [("digits", f"{digest[:16]}-test"), ("digits", f"{digest[:16]}-train")]
         assert data == ([] if run.data.tags["kind"] == "parent" else wanted)
     experiment = store.connect(uri).get_experiment_by_name("small")
-    assert {key.removeprefix(PREFIX) for key in experiment.tags if key.startswith(PREFIX)} == {"ganbench-by-variant", "ganbench-every-seed"}
+    assert {key.removeprefix(PREFIX) for key in experiment.tags if key.startswith(PREFIX)} == set(NAMES)
 
 
 def test_a_resumed_run_has_the_origin_of_the_process_that_resumes_it(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
