@@ -58,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[[str], Any]]:
     """Yield a function that opens a link in a new profile and returns the page. Checks that no script of the page fails."""
-    context = browser.new_context(viewport={"width": 1600, "height": 1400})
+    context = browser.new_context(viewport={"width": 1600, "height": 2200})
     failures: list[str] = []
 
     def open_link(link: str) -> Any:
@@ -115,7 +115,7 @@ def test_the_view_of_samples_has_a_slider_over_the_steps(served: tuple[str, dict
     slider = charts.get_by_role("slider").first
     slider.focus()
     slider.press("ArrowLeft")
-    page.wait_for_function("old => [...document.images].some(image => image.src.includes('samples') && !old.includes(image.src))", arg=last)
+    page.wait_for_function("last => [...document.images].every(image => !last.includes(image.getAttribute('src')))", arg=last)
     assert images.count() == 2
 
 
