@@ -50,7 +50,7 @@ def ganbench(*words: str) -> None:
     print(f"$ ganbench {' '.join(words)}", flush=True)
     status = subprocess.run([str(GANBENCH), *words]).returncode
     if status > 1 or (status and words[0] not in ("suite", "study")):
-        raise SystemExit(f"ganbench {' '.join(words)} has ended with status {status}")
+        raise SystemExit(f"ganbench {' '.join(words)} exited with status {status}; its message is above")
 
 
 def example(name: str) -> Callable[[Path], None]:

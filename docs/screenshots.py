@@ -30,7 +30,7 @@ def problem() -> str:
     """Return the reason why no screenshot can be made, or an empty text."""
     if find_spec("playwright") is None:
         return "playwright is not installed (pip install 'ganbench[dev]')"
-    return "" if _chromium() else "there is no Chromium on this machine"
+    return "" if _chromium() else "Chromium is not installed (install the package chromium of your system)"
 
 
 def report(page: Path, target: Path) -> None:

@@ -107,7 +107,7 @@ def smallest_difference(samples: Sequence[Sample], metric: Card, level: float) -
 
 
 def power(difference: float, var_a: float, var_b: float, seeds: int, level: float) -> float:
-    """Return the chance that Welch's two-sided test at a level finds the better entry better, for normal values with these true moments.
+    """Return the power of Welch's two-sided test at a level, for normal values with these true moments.
 
     Given the sample variances a and b, the test decides if the difference of the means exceeds t(freedom) sqrt((a + b) / n), with
     freedom = (n - 1) (a + b)^2 / (a^2 + b^2). The difference is normal and independent of them. The opposite verdict does not count.

@@ -60,7 +60,8 @@ def mistake(error: Exception) -> str | None:
         return "the working folder no longer exists: cd to another folder"
     if isinstance(error, OSError) and error.errno in REFUSED:
         where = f": {error.filename!r}" if error.filename else ""
-        return one_line(f"system error: {error.strerror}{where}", most=LONGEST)
+        advice = "; free space: `ganbench runs prune --older-than 30` lists old checkpoints" if error.errno == errno.ENOSPC else ""
+        return one_line(f"system error: {error.strerror}{where}{advice}", most=LONGEST)
     return _store_error(error)
 
 

@@ -36,15 +36,15 @@ class Writer:
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
-    ended: int  # runs that have ended
+    ended: int  # number of runs that had finished, failed, diverged or been pruned
 
 
 class ProvisionalReport(Display):
     """Display that starts a process which writes a report, and passes all events to another display.
 
-    The first report starts when each configuration has a run that has ended, on any seed. The next one starts at the earliest after
-    `EVERY_SECONDS`, and only after another run has ended. There is one process at a time. If it fails, the suite logs one line, and
-    tries again after the next run.
+    The first report starts when each configuration has a run, on any seed, that has finished, failed, diverged or been pruned. The next
+    one starts after another such run, and at the earliest after `EVERY_SECONDS`. There is one process at a time. If it fails, the suite
+    logs one line, and tries again after the next run.
     """
 
     def __init__(

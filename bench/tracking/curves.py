@@ -19,7 +19,7 @@ CURVE_TYPES = {"images": "int64", "seconds": "float64", "key": "category", "valu
 
 
 def read_curves(artifacts: Artifacts, run_ids: Sequence[str], path: str) -> pd.DataFrame:
-    """Return the curves of runs, which are their artifacts of this path. A damaged curve gives a warning."""
+    """Return the curves of runs, which are their artifacts of this path. Logs a warning for a damaged curve."""
     frames = {}
     for run_id in run_ids:
         content = artifacts.read(run_id, path)

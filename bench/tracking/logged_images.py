@@ -1,7 +1,7 @@
 """Names of images in the form of MLflow's `log_image` (3.17), whose pages show a slider over their steps. Does not import torch.
 
-`log_image` puts a random id and the clock into a name, so a repeated write would be another image. Here both follow from the run: the id from
-the run's id, the key and the step, the time from the start of the run. So a run that resumes overwrites its images.
+`log_image` puts a random id and a timestamp into a name, so a repeated write would create a second image. This module derives the id from the
+run id, the key and the step. The timestamp is the start of the run. So a run that resumes overwrites its images.
 
 MLflow reads all files in `images/`, and one other file there would hide them all.
 """
@@ -35,7 +35,7 @@ def steps_of(paths: Iterable[str], key: str) -> list[tuple[int, str]]:
 
 
 def _page_copy(png: bytes) -> bytes:
-    """Return a PNG as a WebP without loss, of about SIDE pixels. A small image gets whole, larger pixels."""
+    """Return a PNG as a lossless WebP with sides of at most SIDE pixels. A small image is enlarged by a whole factor, without smoothing."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
         times = SIDE // max(image.size)

@@ -61,7 +61,7 @@ def prepare_views(uri: str, client: MlflowClient, names: Sequence[str] = ()) -> 
     """Write the views, the kind and the colours of experiments with runs of ganbench.
 
     Returns these experiments, those with the newest runs first, and the reference rows last. `names` selects experiments; by default all.
-    A store that refuses a write gives a warning. Raises UserError if the store does not answer.
+    Logs a warning if the store refuses a write. Raises UserError if the store does not answer.
     """
     found: list[tuple[bool, int, PreparedExperiment]] = []
     with store_errors(uri):
@@ -75,12 +75,12 @@ def prepare_views(uri: str, client: MlflowClient, names: Sequence[str] = ()) -> 
 
 
 def update_views(uri: str, client: MlflowClient, experiment: str) -> None:
-    """Write the views of one experiment after its runs. A store that does not answer gives a warning: `ganbench ui` writes them later."""
+    """Write the views of one experiment after its runs. Logs a warning if the store does not answer."""
     try:
         with store.short_timeout():
             prepare_views(uri, client, (experiment,))
     except UserError as error:
-        log.warning("the views of %r in MLflow's pages are not written: %s", experiment, error)
+        log.warning("cannot write the views of %r in MLflow's pages: %s; `ganbench ui` writes them later", experiment, error)
 
 
 def _prepare(uri: str, client: MlflowClient, experiment: Experiment, runs: Sequence[Run], comparison: Comparison) -> PreparedExperiment:
@@ -95,7 +95,7 @@ def _prepare(uri: str, client: MlflowClient, experiment: Experiment, runs: Seque
             for run_id, colour in _missing_colours(runs, comparison):
                 client.set_tag(run_id, COLOUR, colour, synchronous=True)
     except UserError as error:
-        log.warning("the views of %r in MLflow's pages are not written: %s", experiment.name, error)
+        log.warning("cannot write the views of %r in MLflow's pages: %s; `ganbench ui` writes them later", experiment.name, error)
     return PreparedExperiment(experiment_id=experiment_id, name=str(experiment.name), has_views=PREFIX + BY_VARIANT in tags)
 
 

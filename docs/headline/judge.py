@@ -17,7 +17,7 @@ TABLE, PAGE = HERE / "distances.csv", HERE / "README.md"
 TEACHER, REPEATED = "photo", "photo, other samples"  # as in candidates.py, which needs torch
 PLAIN = "plain classifier"  # the candidate that a better one must beat
 CHOOSE = ("cgan", "dcgan", "ddpm", "label-smoothed", "lucic-gan", "mlp-dropout", "ns-gan", "vae", "wgan", "wgan-gp")
-BUDGET = 100_000  # of the ten
+BUDGET = 100_000  # real training images, in the first two groups
 RATIO = 1.5  # a pair whose distances differ by more is separated
 RATIOS = (1.0, 1.1, 1.2, 1.5, 2.0)
 LEAST_TAU, RESAMPLES, LOWER = 0.9, 2_000, 0.05  # the lower end of a 90 % interval
@@ -26,7 +26,7 @@ MOST_SECONDS = 1.5  # for 10,000 images on one core
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How a candidate orders a group of generators, beside the teacher."""
+    """Record of the agreement of a candidate's order of generators with the teacher's."""
 
     tau: float  # Kendall's
     lower: float  # end of its 90 % bootstrap interval over generators
@@ -83,7 +83,7 @@ def seconds(table: pd.DataFrame, dataset: str, candidate: str) -> float:
 
 
 def misses(table: pd.DataFrame, candidate: str) -> list[str]:
-    """Return the conditions that a candidate misses. The ten variants that it was chosen by are no condition."""
+    """Return the conditions that a candidate misses. The group of ten variants by which the candidates were designed is not a condition."""
     found = []
     for name, group in list(groups(table).items())[1:]:
         one, plain = agreement(group[TEACHER], group[candidate]), agreement(group[TEACHER], group[PLAIN])

@@ -52,10 +52,11 @@ def _on_the_front(cohort: Cohort, names: list[str]) -> str:
 
 
 def _caption(cohort: Cohort, plotted: int) -> str:
-    """Return what the marks mean, and which runs they leave out."""
+    """Return what the markers mean, and which runs they leave out."""
     parts = [
-        "A small mark is a run, a large mark the medians of an entry, and the line the Pareto front: no other entry has medians that are as fast and as good, and better in one. "
-        "The front has no test, so entries on it may show no significant difference. "
+        "A small marker is a finished run. A large marker shows the medians of an entry. The line is the Pareto front. "
+        "For each entry on it, no other entry has medians that are as fast and as good, and better in one of the two. "
+        "No test selects the front, so entries on it may have no significant difference. "
         "Train seconds are without evaluation. They depend on the machine, and runs that share a machine slow each other down.",
         *_left_out(cohort, plotted),
     ]
@@ -68,12 +69,12 @@ def _caption(cohort: Cohort, plotted: int) -> str:
 
 
 def _left_out(cohort: Cohort, plotted: int) -> list[str]:
-    """Return the runs without a mark: failed ones, and finished ones without a value or a time."""
+    """Return the runs without a marker: failed ones, and finished ones without a value or a time."""
     statuses = cohort.runs["status"]
     failed, missing = int(statuses.isin(FAILED).sum()), int((statuses == "finished").sum()) - plotted
     parts = []
     if failed:
-        words = f"{pluralise(failed, 'run')} failed or diverged and {'has' if failed == 1 else 'have'} no mark."
+        words = f"{pluralise(failed, 'run')} failed or diverged, without a marker."
         parts.append(f"{words} Failed runs count as infinitely bad in the medians.")
     if missing:
         parts.append(f"{pluralise(missing, 'finished run')} without a value or a time {'is' if missing == 1 else 'are'} left out.")

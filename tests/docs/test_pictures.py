@@ -73,5 +73,5 @@ def test_a_picture_that_cannot_be_made_is_named(
 def test_a_command_that_fails_stops_it(maker: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     status = {"suite": 1, "report": 2}  # a failed run is a result
     monkeypatch.setattr(maker.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, status[words[1]]))
-    with pytest.raises(SystemExit, match=r"report --suite quick .* has ended with status 2"):
+    with pytest.raises(SystemExit, match=r"report --suite quick .* exited with status 2"):
         maker.make_parts(maker.PARTS[:1], tmp_path, recorded=False)

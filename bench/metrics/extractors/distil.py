@@ -58,7 +58,7 @@ def read_generated(path: Path | None, dataset: Dataset) -> Tensor:
         images = load_file(path)["images"]
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(
-            f"the generated images {one_line(path)} cannot be read: {one_line(error)}; name a file of half_trained.py"
+            f"the generated images {one_line(path)} cannot be read: {one_line(error)}; give --generated a file that docs/headline/half_trained.py wrote"
         ) from error
     check_images(images, dataset.spec.shape, dataset.name)
     return images

@@ -57,8 +57,9 @@ def distil(
 ) -> tuple[DistilledCard, bytes]:
     """Train the network of a dataset. Returns its card, and its weights as the content of a safetensors file.
 
-    `teacher`: features of the network to imitate. `generated`: uint8 [N, C, H, W], images of generators to train on, N may be 0. `advance` is called with the number of images that the teacher has seen, then with the size of
-    each batch. Raises UserError if the training diverges.
+    `teacher`: features of the network to imitate. `generated`: additional training images from generators, uint8 [N, C, H, W]; N may be 0.
+    The function calls `advance` with the number of images after each part for the teacher, and after each training batch.
+    Raises UserError if the training diverges.
     """
     channels, height, width = dataset.spec.shape
     noise = random_streams.stream(SEED, "distillation")
@@ -135,6 +136,6 @@ def _standardise(network: DistilledNetwork, images: Tensor) -> None:
     features = torch.cat([network(batch) for batch in blocks(images)]).double()
     scale = features.var(dim=0).mean().sqrt()
     if not scale.isfinite():
-        raise UserError("the training of a distilled network diverged: its features are not finite")
+        raise UserError("the training of the distilled network diverged: its features are not finite; lower `lr` in its DistillationPlan")
     network.center.copy_(features.mean(dim=0))
     network.scale.copy_(scale if scale > 0 else torch.ones_like(scale))

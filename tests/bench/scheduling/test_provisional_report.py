@@ -164,6 +164,6 @@ def test_a_suite_has_its_page_before_its_end(uri: str, tmp_path: Path) -> None:
     assert outcome.count("finished") == 4
     assert True in existed
     text = page.read_text()
-    assert "of 4 runs have ended" in text
+    assert "of 4 runs have finished or failed" in text
     assert [f'<section id="{name}"' in text for name in ("verdict", "summary", "samples", "training")] == [True, True, True, False]
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]
