@@ -19,6 +19,7 @@ from bench.cli.common import GROUPS
 from bench.core.text import harmless
 from bench.tracking.client import Tracker
 
+FREE_SPACE = "; free space: `ganbench runs prune --older-than 30` lists old checkpoints"
 Ganbench = Callable[..., tuple[int, str, str]]
 
 
@@ -144,7 +145,7 @@ def test_a_bug_prints_its_traceback(ganbench, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), "system error: No space left on device: 'a\\nb'"),
+        (OSError(errno.ENOSPC, "No space left on device", "a\nb"), f"system error: No space left on device: 'a\\nb'{FREE_SPACE}"),
         (PermissionError(errno.EACCES, "Permission denied"), "system error: Permission denied"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the working folder no longer exists: cd to another folder"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "the Python package 'torch' is missing: run `make setup`"),
@@ -191,7 +192,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-c", f"{command} {end}"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
         assert done.stderr == ""
     full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
-    assert (full.returncode, full.stderr) == (2, "ganbench: system error: No space left on device\n")
+    assert (full.returncode, full.stderr) == (2, f"ganbench: system error: No space left on device{FREE_SPACE}\n")
 
 
 def test_an_unreachable_server_is_reported_before_training(ganbench, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
