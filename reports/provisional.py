@@ -45,7 +45,7 @@ def write_provisional(uri: str, suite: str, *, ended: int, total: int, folder: P
 def notice(suite: str, ended: int, total: int) -> str:
     """Return the text at the top of the page."""
     return (
-        f"Provisional: {ended} of {total} runs have finished or failed. Verdict, ranks and samples may still change. Reload this page for newer results. "
+        f"Provisional: {ended} of the {total} runs of this command have finished or failed. Verdict, ranks and samples may still change. Reload this page for newer results. "
         f"When the suite finishes, the whole report replaces this page. If the suite is interrupted, `ganbench report --suite {suite}` writes the report."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,9 +139,16 @@ def suite(
         + (f" ({counts})" if counts else "")
         + f", {outcome.skipped} recorded before{busy}{earlier}"
     )
+    problem = None
     if report and not outcome.interrupted:
-        write_suite_report(name)
+        try:
+            write_suite_report(name)
+        except UserError as error:  # the status of the runs comes first
+            problem = error
+            errors.print(f"the report is not written: {error}", highlight=False, markup=False)
     _exit_by(outcome)
+    if problem is not None:
+        raise typer.Exit(2)
 
 
 def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:
@@ -172,22 +180,21 @@ def _execute(
     """Execute the planned jobs, show their progress, and return the results. With a folder `report`, write provisional reports to it."""
     from bench.scheduling.progress import display_for
     from bench.scheduling.provisional_report import ProvisionalReport
-    from bench.scheduling.scheduler import run_suite
+    from bench.scheduling.scheduler import Display, run_suite
     from bench.scheduling.signals import stop_on_signal
     from bench.tracking.store import tracking_uri
 
     uri, display = tracking_uri(), display_for(console)
-    provisional = (
-        None if report is None else ProvisionalReport(display, execution_plan.actions, suite=suite.name, uri=uri, out=report, announce=say)
-    )
     try:
-        with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop:
-            return run_suite(
-                suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=provisional or display, wait=wait
-            )  # fmt: skip
+        with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop, ExitStack() as stack:
+            shown: Display = display
+            if report is not None:
+                shown = ProvisionalReport(
+                    display, execution_plan.actions, suite=suite.name, uri=uri, out=report, announce=say, stop=stop
+                )  # fmt: skip
+                stack.callback(shown.stop)
+            return run_suite(suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=shown, wait=wait)
     finally:
-        if provisional is not None:
-            provisional.stop()
         display.stop()
 
 

@@ -183,7 +183,9 @@ def _clear_lost_metrics(client: MlflowClient, tracked: Run, measurement: Measure
     run_id, before = tracked.info.run_id, tracked.data.metrics
     now = measurement.values
     lost = [key for key, value in now.items() if not math.isfinite(value) and key in before]
-    lost += [f"{key}{SE}" for key in now if f"{key}{SE}" in before]  # of a run of an earlier version: now they are in its curve
+    lost += [
+        f"{key}{SE}" for key in now if math.isfinite(before.get(f"{key}{SE}", math.nan))
+    ]  # of a run of an earlier version: now they are in its curve
     if lost:
         end = max(metric.step for key in lost for metric in client.get_metric_history(run_id, key))
         client.log_batch(run_id, metrics=[Metric(key, math.nan, int(time.time() * 1000), end) for key in lost], synchronous=True)

@@ -49,6 +49,7 @@ class ProvisionalReport(Display):
 
     def __init__(
         self, display: Display, actions: Sequence[PlannedAction], *, suite: str, uri: str, out: Path, announce: Callable[[str], None],
+        stop: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._display, self._suite, self._uri, self._out, self._announce = display, suite, uri, out, announce
         self._cells = {
@@ -60,7 +61,8 @@ class ProvisionalReport(Display):
         self._reported = self._ended
         self._due = -math.inf  # monotonic time
         self._writer: Writer | None = None
-        self._stopping = self._warned = False
+        self._is_stopping = stop
+        self._warned = False
 
     def start(self, jobs: Sequence[Job], *, workers: int, expected: Estimate) -> None:
         """Pass the event on."""
@@ -77,7 +79,6 @@ class ProvisionalReport(Display):
         if job.key in self._cells and result.status in ENDED:
             self._ended += 1
             self._missing.discard(self._cells[job.key])
-        self._stopping |= result.status == "interrupted"
         self._refresh()
 
     def stop(self) -> None:
@@ -94,10 +95,17 @@ class ProvisionalReport(Display):
         self._writer = None
 
     def _refresh(self) -> None:
+        """Collect the result of a process that has ended, and start another one if it is due. An OSError is logged: the suite continues."""
+        try:
+            self._collect_or_start()
+        except OSError as error:  # for example, the temporary folder is full
+            self._warn(str(error))
+
+    def _collect_or_start(self) -> None:
         if self._writer is not None:
             self._collect(self._writer)
         is_new = self._reported < self._ended < self._total  # the whole report follows the last run
-        if self._writer is None and is_new and not self._missing and not self._stopping and time.monotonic() >= self._due:
+        if self._writer is None and is_new and not self._missing and not self._is_stopping() and time.monotonic() >= self._due:
             self._start()
 
     def _start(self) -> None:
@@ -110,10 +118,9 @@ class ProvisionalReport(Display):
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **given}, process_group=0
             )
-        except OSError as error:
+        except OSError:
             output.close()
-            self._warn(str(error))
-            return
+            raise
         self._writer = Writer(process=process, output=output, ended=self._ended)
 
     def _collect(self, writer: Writer) -> None:

@@ -37,7 +37,7 @@ class Comparison:
     metrics: frozenset[str]  # of all runs, with those of MLflow's charts
     budgets: tuple[str, ...]  # parameters with the budget of runs
     lowest_seed: int  # of the compared runs
-    last_image: int | None  # last step of the sample grids of runs, or None if no run has logged images
+    last_image: int | None  # last step of the sample grids of the compared runs with the lowest seed, or None without such images
 
 
 def compare(runs: Sequence[Run]) -> Comparison | None:
@@ -51,10 +51,12 @@ def compare(runs: Sequence[Run]) -> Comparison | None:
     ours = [run for run in runs if run.data.tags.get("kind") == kind]
     finished = [run for run in ours if run.data.tags.get("status") == "finished"]
     final = [run for run in finished if run.data.tags.get("phase") == FINAL and run.data.tags.get("recipe") != SUPERSEDED]
+    compared = final or finished or ours
     query = f"tags.kind = '{kind}' and tags.status = 'finished'"
     query += f" and tags.phase = '{FINAL}' and tags.recipe != '{SUPERSEDED}'" if final else ""
     is_search = not final and any(run.data.tags.get("phase") for run in finished)
-    headlines = tuple(sorted({run.data.tags.get("headline") or FID_CLASSIFIER for run in final or finished or ours}))
+    headlines = tuple(sorted({run.data.tags.get("headline") or FID_CLASSIFIER for run in compared}))
+    lowest = min(seed_of(run.data.tags) for run in compared)
     return Comparison(
         kind=kind,
         query=query,
@@ -62,8 +64,8 @@ def compare(runs: Sequence[Run]) -> Comparison | None:
         headlines=headlines,
         ascending=not is_metric(headlines[0]) or card(headlines[0]).direction != "higher",
         metrics=frozenset(key for run in ours for key in run.data.metrics),
-        lowest_seed=min(seed_of(run.data.tags) for run in final or finished or ours),
-        last_image=max((_last_step(run) for run in ours if logged_images.TAG.items() <= run.data.tags.items()), default=None),
+        lowest_seed=lowest,
+        last_image=max((int(step) for run in compared if seed_of(run.data.tags) == lowest and (step := _last_step(run))), default=None),
         budgets=tuple(path for path in BUDGETS if any(_value(run, ("param", path)) not in ("", "None") for run in ours)),
     )
 
@@ -73,10 +75,10 @@ def standard_errors(metrics: frozenset[str]) -> list[str]:
     return sorted(filter(is_standard_error, metrics))
 
 
-def _last_step(run: Run) -> int:
-    """Return the budget in images, at which a run has its last image, or 0 for other budgets."""
-    images = _value(run, ("param", BUDGETS[0]))
-    return int(images) if images.isdecimal() else 0
+def _last_step(run: Run) -> str:
+    """Return the step of the newest image of a run, or an empty text if it has logged none."""
+    step = _value(run, ("tag", logged_images.LAST))
+    return step if step.isdecimal() and step.isascii() else ""
 
 
 def _grouping(runs: Sequence[Run], *, split_variants: bool) -> GroupBy:

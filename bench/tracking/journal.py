@@ -42,7 +42,7 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationEr
 from bench.core.atomic_files import write_atomic
 from bench.core.errors import one_line
 from bench.core.text import stays_inside
-from bench.metrics.columns import is_standard_error
+from bench.metrics.columns import SE
 from bench.tracking.inputs import DataInput
 from bench.tracking.tags import RUN_ID
 
@@ -315,7 +315,9 @@ class RunJournal(BaseModel):
 
 
 def _is_metric_of_mlflow(point: Point) -> bool:
-    return math.isfinite(point[3]) and not is_standard_error(point[2])
+    """Return whether MLflow gets a point. Only metrics have keys with `SE`; this process may not have registered all of them."""
+    key = point[2]
+    return math.isfinite(point[3]) and (not key.endswith(SE) or key.startswith("train/"))
 
 
 def digest_of(state: Mapping[str, Any]) -> str:

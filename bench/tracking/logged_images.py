@@ -1,7 +1,8 @@
 """Names of images in the form of MLflow's `log_image` (3.17), whose pages show a slider over their steps. Does not import torch.
 
 `log_image` puts a random id and a timestamp into a name, so a repeated write would create a second image. This module derives the id from the
-run id, the key and the step. The timestamp is the start of the run. So a run that resumes overwrites its images.
+run id, the key and the step. The timestamp is the start of the run. So a run that resumes overwrites its images, unless its budget
+is in seconds: then it reaches the same point of training at another step.
 
 MLflow reads all files in `images/`, and one other file there would hide them all.
 """
@@ -17,6 +18,7 @@ from PIL import Image
 
 FOLDER = "images"
 TAG = {"mlflow.loggedImages": "True"}  # of a run with images
+LAST = "last_image"  # tag with the step of a run's newest image
 SAMPLES = "samples"  # key of the sample grids
 SIDE = 256  # pixels of the longer side of a copy for MLflow's pages, at most
 NAME = re.compile(r"(?P<key>[\w. -]+)\+step\+(?P<step>[0-9]{1,15})\+timestamp\+[0-9]+\+[0-9a-f-]{36}\.png", re.ASCII)

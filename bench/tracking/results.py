@@ -70,6 +70,7 @@ RUN_COLUMNS: dict[str, str] = {
     "started": "datetime",
 }
 COMPLETE = ("finished", "diverged", "pruned")  # statuses of runs that have recorded everything
+BUDGET = "param:budget.images"  # column of `Results.runs`
 REFERENCES = "references"  # experiment of the reference rows (`real`, `untrained`) of all suites
 PROTOCOL_COLUMNS = ("run_id", "key", "protocol")
 GLOB = re.compile(r"[*?[]")
@@ -129,8 +130,18 @@ class Results:
     def grids(self, run_id: str) -> list[tuple[int, str]]:
         """Return the numbers of images and the paths of the sample grids during training, without the final one."""
         images = steps_of(self.names(run_id, FOLDER), SAMPLES)
+        if images and self.artifact(run_id, FINAL_GRID):
+            end = self._end(run_id) or images[-1][0]
+            images = [(step, path) for step, path in images if step < end]
         earlier = [(int(match[1]), path) for path in self.names(run_id, GRIDS) if (match := EARLIER_GRID.search(path))]
-        return sorted([*earlier, *(images[:-1] if self.artifact(run_id, FINAL_GRID) else images)])
+        return sorted([*earlier, *images])
+
+    def _end(self, run_id: str) -> int:
+        """Return the step of the final sample grid of a run: its budget or, if it used fewer images, their number. 0 if both are unknown."""
+        budget = self.runs.loc[self.runs["run_id"] == run_id, BUDGET] if BUDGET in self.runs else pd.Series(dtype=float)
+        images = self.curves.loc[self.curves["run_id"] == run_id, "images"]
+        ends = [*pd.to_numeric(budget, errors="coerce").dropna(), *([images.max()] if len(images) else [])]
+        return int(min(ends, default=0))
 
 
 def load(uri: str, experiments: Sequence[str] = (), *, run_ids: Sequence[str] = ()) -> Results:

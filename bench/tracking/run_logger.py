@@ -91,7 +91,7 @@ class RunLog:
 
     def image(self, key: str, step: int, png: bytes) -> None:
         """Log an image that MLflow's pages show at a step. It replaces an earlier image with this key and step."""
-        self._journal.tags |= logged_images.TAG
+        self._journal.tags |= logged_images.TAG | {logged_images.LAST: str(step)}
         for path, content in logged_images.image_files(self.run_id, key, step, png, started=self._started).items():
             self.artifact(path, content)
 

@@ -63,7 +63,10 @@ def test_a_picture_that_cannot_be_made_is_named(
     monkeypatch.setattr(shutil, "which", lambda name: None)
     parts = [part for part in maker.PARTS if part.name in ("quick", "baseline", "report")]
     assert maker.make_parts(parts, tmp_path, recorded=False) == ["images/report.png"]
-    assert "Chromium is not installed (install the package chromium of your system), so these pictures are unchanged: images/report.png" in capsys.readouterr().err
+    assert (
+        "Chromium is not installed (install the package chromium of your system), so these pictures are unchanged: images/report.png"
+        in capsys.readouterr().err
+    )
     assert [words[:1] for words in commands] == [["suite"], ["report"], ["report"]]  # recorded once
     commands.clear()
     maker.make_parts(parts, tmp_path, recorded=True)

@@ -18,7 +18,7 @@ from reports.provisional import notice, write_provisional
 def test_it_has_the_first_sections_below_a_notice(quick: Results) -> None:
     document = build(quick, title="Suite quick", provisional=notice("quick", 16, 24))
     assert tuple(section.title for section in document.sections) == FIRST
-    assert document.warnings[0].startswith("Provisional: 16 of 24 runs have finished or failed.")
+    assert document.warnings[0].startswith("Provisional: 16 of the 24 runs of this command have finished or failed.")
     assert document.left_out == ()
 
 
@@ -27,7 +27,7 @@ def test_the_whole_report_replaces_it(
 ) -> None:
     executed()
     page = write_provisional(uri, "small", ended=1, total=4, folder=tmp_path / "report")
-    assert "1 of 4 runs have finished or failed" in page.read_text(encoding="utf-8")
+    assert "1 of the 4 runs of this command have finished or failed" in page.read_text(encoding="utf-8")
     assert list(page.parent.iterdir()) == [page]
     status, _, _ = command("report", "--suite", "small", "--out", str(page.parent))
     text = page.read_text(encoding="utf-8")

@@ -27,9 +27,10 @@ class Suite:
     """Four runs of two variants, whose ends a test reports to a provisional report."""
 
     def __init__(self, folder: Path, recorded: int = 0) -> None:
-        self.out, self.lines = folder / "out", list[str]()
+        self.out, self.lines, self.stopping = folder / "out", list[str](), False
         self.display = ProvisionalReport(
-            Display(), [self._action(i, i < recorded) for i in range(len(RUNS))], suite="small", uri="", out=self.out, announce=self.lines.append
+            Display(), [self._action(i, i < recorded) for i in range(len(RUNS))], suite="small", uri="", out=self.out, announce=self.lines.append,
+            stop=lambda: self.stopping,
         )  # fmt: skip
 
     def _action(self, index: int, recorded: bool) -> PlannedAction:
@@ -124,7 +125,7 @@ def test_a_report_that_fails_is_one_warning(
 @pytest.mark.usefixtures("writer")
 def test_a_stopped_suite_writes_no_report(tmp_path: Path, writer: Callable[[str], None]) -> None:
     suite = Suite(tmp_path, recorded=1)
-    suite.end(1, "interrupted")
+    suite.stopping = True
     suite.end(2)
     assert suite.settle() == []
     writer("time.sleep(60)")
@@ -136,6 +137,32 @@ def test_a_stopped_suite_writes_no_report(tmp_path: Path, writer: Callable[[str]
     assert process.process.poll() is not None
     assert time.monotonic() - started < 30
     other.display.stop()  # a second time, without effect
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_run_that_another_process_takes_over_does_not_end_the_reports(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, recorded=1)
+    suite.end(1)
+    assert suite.settle()
+    suite.end(3, "interrupted")
+    suite.end(2)
+    suite.settle()
+    assert len(suite.lines) == 2
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_full_temporary_folder_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    suite = Suite(tmp_path, recorded=1)
+    monkeypatch.setattr(provisional_report.tempfile, "TemporaryFile", full)
+    suite.end(1)
+    suite.end(2)
+    assert suite.settle() == []
+    assert [record.getMessage() for record in caplog.records if "No space left" in record.getMessage()] == [
+        "the provisional report cannot be written: [Errno 28] No space left on device"
+    ]
 
 
 @pytest.mark.slow
@@ -157,13 +184,13 @@ def test_a_suite_has_its_page_before_its_end(uri: str, tmp_path: Path) -> None:
     execution_plan = plan_execution(small.SUITE, plan(small.SUITE), uri=uri, folder=tmp_path / "runs", workers=1, probe=False)
     lines = list[str]()
     display = ProvisionalReport(
-        Pausing(), execution_plan.actions, suite="small", uri=uri, out=page.parent, announce=lines.append
+        Pausing(), execution_plan.actions, suite="small", uri=uri, out=page.parent, announce=lines.append, stop=never
     )  # fmt: skip
     outcome = run_suite(small.SUITE, execution_plan, uri=uri, folder=tmp_path / "runs", stop=never, display=display)
     display.stop()
     assert outcome.count("finished") == 4
     assert True in existed
     text = page.read_text()
-    assert "of 4 runs have finished or failed" in text
+    assert "of the 4 runs of this command have finished or failed" in text
     assert [f'<section id="{name}"' in text for name in ("verdict", "summary", "samples", "training")] == [True, True, True, False]
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]

@@ -7,7 +7,6 @@ from typing import Any
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
-from bench.tracking import logged_images
 from bench.tracking.comparison import Comparison, compare, standard_errors
 
 FINAL = {"study": "lr", "phase": "final", "recipe": "tuned"}
@@ -80,11 +79,13 @@ def test_the_trials_of_a_search_are_one_group() -> None:
     assert "phase" not in compared(*trials).query
 
 
-def test_images_end_at_the_largest_budget() -> None:
-    with_images = run(params={"budget.images": 900}, **logged_images.TAG)
-    assert compared(run(), run(params={"budget.images": 2000})).last_image is None
-    assert compared(run(), with_images).last_image == 900
-    assert compared(run(params={"budget.images": "None"}, **logged_images.TAG)).last_image == 0
+def test_images_end_at_the_newest_image_of_the_lowest_seed() -> None:
+    with_images = run(seed="3", last_image="900")
+    assert compared(run()).last_image is None
+    assert compared(with_images).last_image == 900
+    assert compared(with_images, run(seed="4", last_image="2000")).last_image == 900  # of the lowest seed
+    assert compared(with_images, run(seed="3", last_image="2000", status="diverged")).last_image == 900
+    assert compared(run(last_image="²")).last_image is None
 
 
 def test_the_headline_is_that_of_the_runs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from bench.core.errors import UserError
 from bench.metrics.columns import BEST, SE, measured
@@ -284,3 +286,19 @@ def test_runs_of_a_study_have_its_name_without_a_suite(uri: str) -> None:
     log = Tracker(uri, "s").start_run("r", {"kind": "run", "dataset": "digits", "study": "s"}, {})
     log.finish("finished")
     assert load(uri, ("s",)).experiments == ("s",)
+
+
+@pytest.mark.parametrize(("budget", "expected"), [("30", [10, 20]), ("None", [10, 20, 30])])
+def test_sample_grids_of_training_exclude_the_final_one_and_those_beyond_it(uri: str, budget: str, expected: list[int]) -> None:
+    log = Tracker(uri, "small").start_run("a", {"kind": "run", "variant": "dcgan"}, {"budget.images": budget})
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4)).save(buffer, format="PNG")
+    for step in (10, 20, 30, 40):  # a run with a budget in seconds may have reached 40 before it was killed
+        log.image("samples", step, buffer.getvalue())
+    log.points({"train/loss_d": 1.0}, images=33, train_seconds=1.0)
+    log.finish("finished")
+    found = load(uri, ("small",))
+    assert [step for step, _ in found.grids(log.run_id)] == [10, 20, 30, 40]  # without a final one
+    final = Tracker(uri, "small").client
+    final.log_dict(log.run_id, {}, "grids/final.png")
+    assert [step for step, _ in load(uri, ("small",)).grids(log.run_id)] == expected

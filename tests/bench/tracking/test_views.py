@@ -14,7 +14,6 @@ from bench.core.colours import COLOURS, GREY
 from bench.metrics.columns import FID_DISTILLED
 from bench.tracking import store
 from bench.tracking.client import Tracker
-from bench.tracking.logged_images import TAG
 from bench.tracking.results import REFERENCES
 from bench.tracking.view_state import PREFIX, unpacked
 from bench.tracking.views import BY_VARIANT, COLOUR, EVERY_SEED, SAMPLES, prepare_views, update_views
@@ -93,7 +92,7 @@ def test_a_view_has_the_samples_of_the_lowest_seed(client: MlflowClient, uri: st
     prepare_views(uri, client)
     assert PREFIX + SAMPLES not in client.get_experiment_by_name("small").tags  # no run has images
     for seed in ("7", "11"):
-        record(uri, "dcgan", experiment="with images", seed=seed, **TAG)
+        record(uri, "dcgan", experiment="with images", seed=seed, last_image="100")
     prepare_views(uri, client)
     experiment = client.get_experiment_by_name("with images")
     state = view(client, SAMPLES, "with images")["state"]
