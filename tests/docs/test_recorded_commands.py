@@ -57,7 +57,7 @@ def ids(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def here(text: str, ids: list[str]) -> str:
     """Return a text of a page for this store: ids of its runs, its experiments, its data, and as many samples as it has images."""
-    if text in ("runs", "lr-*", "modes"):  # as values of --suite
+    if text in ("runs", "lr-*", "modes", "smoke"):  # as values of --suite
         return "losses"
     names = {"RUN_ID": ids[0], "5f374d51": ids[0], "00d03c53": ids[1], "fashion-mnist": "digits", "samples=5000": "samples=100"}
     return re.sub("|".join(names), lambda name: names[name.group()], text)

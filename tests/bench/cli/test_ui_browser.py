@@ -58,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[[str], Any]]:
     """Yield a function that opens a link in a new profile and returns the page. Checks that no script of the page fails."""
-    context = browser.new_context(viewport={"width": 1600, "height": 2200})
+    context = browser.new_context(viewport={"width": 1600, "height": 3400})
     failures: list[str] = []
 
     def open_link(link: str) -> Any:
