@@ -187,13 +187,13 @@ def _execute(
     uri, display = tracking_uri(), display_for(console)
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop, ExitStack() as stack:
-            shown: Display = display
+            watching: Display = display
             if report is not None:
-                shown = ProvisionalReport(
+                watching = ProvisionalReport(
                     display, execution_plan.actions, suite=suite.name, uri=uri, out=report, announce=say, stop=stop
                 )  # fmt: skip
-                stack.callback(shown.stop)
-            return run_suite(suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=shown, wait=wait)
+                stack.callback(watching.stop)
+            return run_suite(suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=watching, wait=wait)
     finally:
         display.stop()
 
