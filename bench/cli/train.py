@@ -127,18 +127,7 @@ def suite(
         _print_execution_plan(execution_plan)
         return
     outcome = _execute(chosen, execution_plan, folder, report=report_folder(name) if report else None)
-    trained = len(outcome.results)
-    counts = ", ".join(
-        f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
-    )
-    busy = f", {len(outcome.busy)} trained by another process" if outcome.busy else ""
-    changed = sum(bool(action.changed) for action in outcome.actions)
-    earlier = f"; {pluralise(changed, 'run')} also recorded with another version" if changed else ""
-    say(
-        f"{name}: {pluralise(trained, 'run')} done now"
-        + (f" ({counts})" if counts else "")
-        + f", {outcome.skipped} recorded before{busy}{earlier}"
-    )
+    say(f"{name}: {_summary(outcome)}")
     problem = None
     if report and not outcome.interrupted:
         try:
@@ -149,6 +138,20 @@ def suite(
     _exit_by(outcome)
     if problem is not None:
         raise typer.Exit(2)
+
+
+def _summary(outcome: ExecutionResult) -> str:
+    """Return the numbers of runs with each status in words."""
+    trained = len(outcome.results)
+    counts = ", ".join(
+        f"{count} {status}" for status in ("finished", "diverged", "interrupted", "failed") if (count := outcome.count(status))
+    )
+    busy = f", {len(outcome.busy)} trained by another process" if outcome.busy else ""
+    changed = sum(bool(action.changed) for action in outcome.actions)
+    earlier = f"; {pluralise(changed, 'run')} also recorded with another version" if changed else ""
+    return (
+        f"{pluralise(trained, 'run')} done now" + (f" ({counts})" if counts else "") + f", {outcome.skipped} recorded before{busy}{earlier}"
+    )
 
 
 def _extended(settings: dict[str, Any], images: int | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +17,6 @@ from documented import ROOT
 pytestmark = pytest.mark.slow
 pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 TASKS = [
     "Getting started", "Compare variants", "Your own data", "Your own variant, loss or metric", "Tune fairly (studies)", "Read the report",
     "MLflow", "Metrics", "Variants", "Resume and crash safety", "Clusters and servers", "Performance", "FAQ and troubleshooting",
@@ -40,18 +37,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = mkdocs("--site-dir", str(folder))
     assert built.returncode == 0, built.stderr[-3000:]
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 class Silent(SimpleHTTPRequestHandler):

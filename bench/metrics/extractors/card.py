@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +33,12 @@ class WeightsCard(BaseModel):
     @abstractmethod
     def network(self) -> nn.Module:
         """Return the network of this card with random weights."""
+
+    def write(self, folder: Path, weights: bytes) -> None:
+        """Write this card, and its weights as the content of a safetensors file, to two files named after the dataset."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self.dataset}.safetensors").write_bytes(weights)
+        (folder / f"{self.dataset}.json").write_text(self.model_dump_json(indent=2) + "\n")
 
 
 SomeCard = TypeVar("SomeCard", bound=WeightsCard)

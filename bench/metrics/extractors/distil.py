@@ -71,9 +71,7 @@ def ship(dataset: Dataset, generated: Tensor, out: Path) -> DistilledCard:
     images = min(plan.images, len(dataset.split("train"))) + plan.corrupted_images + len(generated)
     with progress(f"distilling the network of {dataset.title}", images * (1 + plan.epochs)) as advance:
         card, weights = distil(dataset, plan, photo_features, generated, teacher_sha256=SHA256, command=command, advance=advance)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{card.dataset}.safetensors").write_bytes(weights)
-    (out / f"{card.dataset}.json").write_text(card.model_dump_json(indent=2) + "\n")
+    card.write(out, weights)
     return card
 
 

@@ -1,4 +1,7 @@
-"""Training of the extractor `distilled`: a small network learns the principal components of EfficientNet-Lite0's features (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531, here of features by squared error)."""
+"""Training of the extractor `distilled`. A small network learns the principal components of EfficientNet-Lite0's features by squared error.
+
+This is knowledge distillation (Hinton et al. 2015, arXiv 1503.02531) of features.
+"""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def main() -> None:
 def ship(dataset: Dataset, out: Path) -> ExtractorCard:
     """Train an extractor that ships with the package and write its two files."""
     card, weights = train_extractor(dataset, PLANS[dataset.name], command=command_for(dataset))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{card.dataset}.safetensors").write_bytes(weights)
-    (out / f"{card.dataset}.json").write_text(card.model_dump_json(indent=2) + "\n")
+    card.write(out, weights)
     return card
 
 
