@@ -122,7 +122,8 @@ class Evidence(MetricValues):
 
     def kernel_distance(self, kind: str) -> float:
         """Return the kernel distance to the real images in the features of a kind."""
-        return kernel_distance(self.features_of(kind).features, self.real.features_of(kind).features)
+        real_pairs = self.real.kernel_pairs(kind, len(self.data))
+        return kernel_distance(self.features_of(kind).features, self.real.features_of(kind).features, real_pairs)
 
     def _kernel_distances(self, kind: str) -> Tensor:
         """Return the kernel distance of every half-sample [H], from one pass over all pairs."""

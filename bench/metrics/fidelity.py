@@ -6,6 +6,7 @@ subsets of the images, so they depend slightly on the order. NumPy's linear alge
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,21 +107,32 @@ def frechet_infinity(features: Tensor, real: Gaussian) -> float:
     return float(np.polynomial.polynomial.polyfit(1 / sizes, distances, 1)[0])
 
 
-def kernel_distance(generated: Tensor, real: Tensor) -> float:
+def kernel_distance(generated: Tensor, real: Tensor, real_pairs: Sequence[float] = ()) -> float:
     """Return the unbiased squared MMD with the kernel (x.y / d + 1)^3, a mean over random subsets: Bińkowski et al. 2018, section 4.
 
     Subsets and value equal those of torch-fidelity. The computation is in float64, because the terms nearly cancel. The value may be
-    slightly negative if the two sets are similar.
+    slightly negative if the two sets are similar. `real_pairs` saves time: the result of `kernel_pairs` for the same real images.
     """
-    size = kid_subset_size(len(generated), len(real))
-    random = np.random.RandomState(RNG_SEED)
+    real_pairs = real_pairs or kernel_pairs(len(generated), real)
     values = []
-    for _ in range(KID_SUBSETS):
-        x, y = (
-            side.index_select(0, torch.from_numpy(random.choice(len(side), size, replace=False))).double() for side in (generated, real)
-        )
-        values.append((_within(x) + _within(y)) / (size * (size - 1)) - 2 * _across(x, y) / size**2)
+    for (chosen, other), real_sum in zip(_kid_subsets(len(generated), len(real)), real_pairs, strict=True):
+        x, y = generated[chosen].double(), real[other].double()
+        size = len(chosen)
+        values.append((_within(x) + real_sum) / (size * (size - 1)) - 2 * _across(x, y) / size**2)
     return _finite(float(np.mean(values)))
+
+
+def kernel_pairs(generated: int, real: Tensor) -> list[float]:
+    """Return the sum of the kernel over all pairs of each subset of the real images that `kernel_distance` draws for `generated` images."""
+    return [_within(real[other].double()) for _, other in _kid_subsets(generated, len(real))]
+
+
+def _kid_subsets(generated: int, real: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the rows of each pair of subsets."""
+    size, random = kid_subset_size(generated, real), np.random.RandomState(RNG_SEED)
+    for _ in range(KID_SUBSETS):
+        chosen = random.choice(generated, size, replace=False)
+        yield torch.from_numpy(chosen), torch.from_numpy(random.choice(real, size, replace=False))
 
 
 def kernel_distances(generated: Tensor, real: Tensor, half_samples: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from bench.metrics.cache import Parts, cached
 from bench.metrics.clipped import clipped_mean
 from bench.metrics.diversity import class_vendi_scores, duplicate_threshold, pair_distances
 from bench.metrics.extractors import INCEPTION, Extractor, Features, extractor_for
-from bench.metrics.fidelity import Gaussian, fit_gaussian
+from bench.metrics.fidelity import Gaussian, fit_gaussian, kernel_pairs
 from bench.metrics.half_samples import canonical_order
 from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
@@ -69,6 +69,7 @@ class RealSide:
         self._features: dict[str, Features] = {}
         self._gaussians: dict[str, Gaussian] = {}
         self._compared: dict[int, Compared] = {}
+        self._kernel_pairs: dict[tuple[str, int], list[float]] = {}
 
     def extractor(self, kind: str) -> Extractor:
         """Return the extractor of a kind. Loads or trains it at its first use."""
@@ -95,6 +96,12 @@ class RealSide:
     def count(self, kind: str) -> int:
         """Return the number of images to which the Gaussian was fitted."""
         return self.statistics.n if kind == INCEPTION and self.statistics is not None else len(self.features_of(kind))
+
+    def kernel_pairs(self, kind: str, generated: int) -> list[float]:
+        """Return the sum of the kernel over the pairs of each random subset of test images for KID with this number of generated images."""
+        if (kind, generated) not in self._kernel_pairs:
+            self._kernel_pairs[kind, generated] = kernel_pairs(generated, self.features_of(kind).features)
+        return self._kernel_pairs[kind, generated]
 
     @cached_property
     def class_gaussians(self) -> dict[int, Gaussian]:
