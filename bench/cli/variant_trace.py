@@ -64,15 +64,16 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
 def _round(networks: Networks, objective: Objective, data: DataShape, size: int, *, share: float) -> None:
     """Compute the losses of all players at a share of the budget."""
     noise = torch.Generator().manual_seed(0)
-    real = torch.rand((size, *data.shape), generator=noise).mul_(2.0).sub_(1.0)
+    real, given = (torch.rand((size, *shape), generator=noise).mul_(2.0).sub_(1.0) for shape in (data.shape, data.given))
     labels = torch.arange(size) % data.classes if data.classes else None
     step = _step(share)
     networks.at(step)
-    batch = Batch(data=networks.prepare(real), labels=labels)
+    batch = Batch(data=networks.prepare(real), labels=labels, given=given if data.given else None)
     for player in objective.players:
         terms = player.loss(networks, batch, step)
-        with torch.no_grad():
-            player.after(networks, terms, step)
+        if terms is not None:
+            with torch.no_grad():
+                player.after(networks, terms, step)
 
 
 def _step(share: float) -> Step:

@@ -20,6 +20,9 @@ RESULTS_VERSION = 2  # increased by hand when the harness changes results
 _BUDGET = "budget."
 Resize = Literal["tensorflow", "clean"]  # how Inception resizes images: `bench.metrics.extractors.inception.resized`
 LOG_MARKS = 100  # points of each training scalar that a run logs
+# Settings that were added later, with the value that changes nothing. An identity and a recorded run have them only with another value,
+# so fingerprints and columns from before them stay the same.
+ADDED: Mapping[str, Any] = {"vary": random_streams.ALL_TRAINING, "recipe.decay_from": 1.0, "recipe.weight_decay": 0.0}
 
 
 class Described(Protocol):
@@ -187,8 +190,8 @@ class RunConfig(_Section):
         return f"seed {self.seed}" + (f", vary {self.vary}" if self.fixed_streams else "")
 
     def recorded_settings(self) -> dict[str, Any]:
-        """Return every path with its value, as a run records them. `vary` is recorded only if streams are fixed."""
-        return {path: value for path, value in paths(self).items() if path != "vary" or self.fixed_streams}
+        """Return every path with its value, as a run records them. Paths of `ADDED` are recorded only with another value."""
+        return {path: value for path, value in paths(self).items() if path not in ADDED or value != ADDED[path]}
 
     def canonical(self) -> str:
         """Return the complete configuration as JSON with sorted keys, as config.json stores it."""
@@ -207,8 +210,11 @@ class RunConfig(_Section):
         unresolved = [name for name in ("dataset", "precision", "memory_format", "device") if dump[name] == "auto"]
         if unresolved:
             raise ValueError(f"resolve {unresolved} before computing a fingerprint")
-        if not self.fixed_streams:
-            del dump["vary"]  # so that the fingerprints from before this field stay the same
+        for path, value in ADDED.items():
+            section, _, name = path.rpartition(".")
+            part = dump[section] if section else dump
+            if part.get(name) == value:
+                del part[name]
         versions: dict[str, Any] = {"variant_version": VARIANTS.get(self.variant).version, "results_version": RESULTS_VERSION}
         source = self.source()
         return dump | {"data_digest": data_digest} | versions | ({"source": source} if source else {})

@@ -8,8 +8,8 @@ updates on the last of those batches. A GAN, an autoencoder and a diffusion mode
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,30 +19,46 @@ from bench.core.errors import UserError
 
 Kind = Literal["image", "points"]
 Split = Literal["train", "test"]
+TaskName = Literal["generation", "paired", "unpaired", "domains"]  # `bench.tasks` says what they mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataShape:
-    """Record of the data's kind, the shape of one example and the number of classes (0: unlabelled)."""
+    """Record of the data's kind, the shape of one example and the number of classes (0: unlabelled), and of the task.
+
+    In a translation task, `shape` and `classes` are of the examples to make, and `given` is the shape of the examples to make them from.
+    """
 
     kind: Kind
     shape: tuple[int, ...]  # (channels, height, width), or (2,) for points
     classes: int = 0
+    task: TaskName = "generation"
+    given: tuple[int, ...] = ()  # shape of one given example; empty: nothing is given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], and points are float32 [N, D]."""
+    """One split of a dataset, in memory. Images are uint8 [N, C, H, W], and points are float32 [N, D].
+
+    `given` are the inputs of a translation task. If they are `aligned`, row i of `given` belongs to row i of `data`. Otherwise the two
+    sides have their own lengths and orders. In a task of domains, `given` is None, because the inputs are `data` themselves.
+    """
 
     data: Tensor
     labels: Tensor | None = None  # [N], int64
+    given: Tensor | None = None  # [M, *given]
+    given_labels: Tensor | None = None  # [M], int64
+    aligned: bool = True
 
     def __len__(self) -> int:
         return len(self.data)
 
     def to(self, device: torch.device) -> Examples:
         """Return these examples on another device."""
-        return Examples(data=self.data.to(device), labels=None if self.labels is None else self.labels.to(device))
+        moved: dict[str, Any] = {
+            part.name: value.to(device) for part in fields(self) if isinstance(value := getattr(self, part.name), Tensor)
+        }
+        return replace(self, **moved)
 
 
 @runtime_checkable
@@ -104,10 +120,15 @@ def to_bytes(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Real examples as the networks see them: data [N, *shape] in [-1, 1] after `Networks.prepare`, labels [N]."""
+    """Real examples as the networks see them: data [N, *shape] in [-1, 1] after `Networks.prepare`, labels [N].
+
+    `given` [N, *given] in [-1, 1] are the inputs of a translation task, with their labels [N]. They are None in a task of domains.
+    """
 
     data: Tensor
     labels: Tensor | None = None
+    given: Tensor | None = None
+    given_labels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -117,16 +138,18 @@ class Batch:
 class Latent:
     """The input of a generator. An index selects rows of every part, so samples never depend on their batch."""
 
-    z: Tensor  # [n, ...]: the part that interpolation changes
+    z: Tensor  # [n, ...]: the part that interpolation changes. [n, 0] if the generator has none
     labels: Tensor | None = None  # [n]
-    extra: Mapping[str, Tensor] = field(default_factory=dict)  # codes, crossovers, noise maps: each [n, ...]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)  # codes, crossovers, noise maps, dropout masks: each [n, ...]
+    given: Tensor | None = None  # [n, *given] in [-1, 1]: the examples to translate
 
     def __len__(self) -> int:
         return len(self.z)
 
     def __getitem__(self, part: slice | Tensor) -> Latent:
         labels = None if self.labels is None else self.labels[part]
-        return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()})
+        given = None if self.given is None else self.given[part]
+        return Latent(z=self.z[part], labels=labels, extra={name: value[part] for name, value in self.extra.items()}, given=given)
 
     def turned(self, values: Tensor, *, part: str = "", column: int | None = None) -> Latent:
         """Return each latent with each of the values [v]: [n * v]. The values replace the labels, or the extra `part` or a `column` of it."""
@@ -168,7 +191,7 @@ class Player:
     name: str  # "d", "g", ...: the suffix of lr_g and loss_g. Every variant has a player "g"
     modules: tuple[str, ...]  # submodules of Networks that it trains. Two players may share one
     lr: float
-    loss: Callable[[Networks, Batch, Step], Terms]  # computed while the other players are frozen
+    loss: Callable[[Networks, Batch, Step], Terms | None]  # computed while the other players are frozen. None: no update now
     after: Callable[[Networks, Terms, Step], None] = nothing
     updates: int = 1  # in a round; k for the first player
 
@@ -197,20 +220,26 @@ class Recipe(BaseModel):
     ema_half_life_images: Annotated[int, Field(ge=0)] = Field(
         0, description="half-life of the moving average of weights, in images; 0: no average"
     )
+    decay_from: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="share of the budget from which learning rates fall linearly to 0 at its end; 1: they never fall"
+    )
+    weight_decay: NonNegative = Field(0.0, description="L2 penalty of the optimiser on all weights of a player")
 
     def bound_to_budget(self) -> str | None:
         """Return the name of a field whose meaning depends on the budget (e.g. growth over a share of it), or None.
 
         A run with such a field can neither be extended nor have a budget in seconds.
         """
-        return None
+        return "decay_from" if self.decay_from < 1 else None
 
     def sources(self) -> Mapping[str, str]:
         """Return hashes of the source behind fields that may be `module:OBJECT`, by field (`Registry.source`)."""
         return {}
 
-    def learning_rate(self, base: float, epoch: int) -> float:
-        """Return the learning rate `base` at an epoch (counted from 0) under this recipe's schedule."""
+    def learning_rate(self, base: float, epoch: int, share: float = 0.0) -> float:
+        """Return the learning rate `base` at an epoch (counted from 0) and a share of the budget, under this recipe's schedule."""
+        if share > self.decay_from:
+            base *= max(0.0, (1.0 - share) / (1.0 - self.decay_from))
         if self.schedule == "constant":
             return base
         return base * self.schedule_gamma ** (epoch // self.schedule_epochs)
@@ -243,6 +272,10 @@ class Networks(nn.Module):
         """Return real data as the players see it now, e.g. at the current resolution."""
         return data
 
+    def reverse(self) -> Networks | None:
+        """Return the networks that translate back, from `data` to `given`, with shared weights. Most networks have none."""
+        return None
+
     def traversals(self, latent: Latent, columns: int) -> Mapping[str, Latent]:
         """Return latents that vary in one part (codes, classes, styles), by name, for reports.
 
@@ -258,6 +291,9 @@ class Objective(nn.Module):
     logits_are_log_odds: bool = False  # whether sigmoid(logit) is a probability, which p_real, p_fake and the balance flags need
     formula: str = ""  # what the players minimise, as the documentation shows it
     players: tuple[Player, ...]
+
+    def attach(self, networks: Networks) -> None:
+        """Create the buffers whose shapes depend on the networks, e.g. a pool of images. `assemble` calls it once, after `check`."""
 
     def check(self, networks: Networks) -> None:
         """Raise a UserError for networks that this objective cannot train."""
@@ -279,6 +315,7 @@ class Variant:
     objective: Callable[[Recipe], Objective]
     build: Callable[[str, Recipe, DataShape], Networks]  # (networks, recipe, data)
     needs_labels: bool = False
+    tasks: tuple[TaskName, ...] = ("generation",)  # that it can train on
     version: int = 1  # increased when results change
     aliases: tuple[str, ...] = ()
     note: str = ""  # what differs from the publication, if anything

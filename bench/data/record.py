@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.core.spec import Dataset, DataShape, Kind
+from bench.core.spec import Dataset, DataShape, Kind, TaskName
 
 
 class DataRecord(BaseModel):
@@ -17,14 +17,18 @@ class DataRecord(BaseModel):
     shape: tuple[Annotated[int, Field(ge=1)], ...]
     classes: Annotated[int, Field(ge=0)]
     class_names: tuple[str, ...]
+    task: TaskName = "generation"
+    given: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     @property
     def spec(self) -> DataShape:
-        """Shape and number of classes as a `DataShape`, for the networks."""
-        return DataShape(kind=self.kind, shape=self.shape, classes=self.classes)
+        """Shape, number of classes and task as a `DataShape`, for the networks."""
+        return DataShape(kind=self.kind, shape=self.shape, classes=self.classes, task=self.task, given=self.given)
 
 
 def record_of(dataset: Dataset) -> DataRecord:
     """Return the record of a dataset. Loads no example."""
     spec = dataset.spec
-    return DataRecord(kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names)
+    return DataRecord(
+        kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names, task=spec.task, given=spec.given
+    )

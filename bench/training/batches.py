@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,20 +14,49 @@ from bench.core.spec import Batch, Examples, to_unit_range
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that data may take. The networks need the rest
 
 
-class BatchLoader:
-    """Loader of batches in an order that depends only on (seed, epoch), so its state is one number. It drops the last short batch."""
+class _Side:
+    """One side of the data, in an order that depends only on (seed, name, epoch of this side). It drops the last short batch."""
 
-    def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
-        check_batch_size(batch_size, len(examples))
-        self._storage = storage_device(examples, device)
-        self._examples = examples.to(self._storage)
+    def __init__(self, tensors: Sequence[Tensor | None], *, batch_size: int, seed: int, names: tuple[str, ...]) -> None:
+        self._tensors = tensors
         self._batch_size = batch_size
         self._seed = seed
-        self._device = device
-        self.batches_per_epoch = len(examples) // batch_size
-        self.position = 0  # batches returned so far
+        self._names = names
+        first = next(tensor for tensor in tensors if tensor is not None)
+        self._length, self._storage = len(first), first.device
+        self.batches_per_epoch = self._length // batch_size
         self._order: Tensor | None = None
         self._order_epoch = -1
+
+    def batch(self, position: int) -> list[Tensor | None]:
+        """Return the rows of each tensor in the batch at a position, counted from 0 over all epochs."""
+        epoch, index = divmod(position, self.batches_per_epoch)
+        if self._order is None or self._order_epoch != epoch:
+            generator = torch.Generator().manual_seed(random_streams.derive(self._seed, *self._names, epoch))
+            self._order = torch.randperm(self._length, generator=generator).to(self._storage)
+            self._order_epoch = epoch
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return [None if tensor is None else tensor.index_select(0, rows) for tensor in self._tensors]
+
+
+class BatchLoader:
+    """Loader of batches in an order that depends only on (seed, epoch), so its state is one number. It drops the last short batch.
+
+    In an unpaired task, the given examples have their own order. An epoch is then one of the larger side.
+    """
+
+    def __init__(self, examples: Examples, *, batch_size: int, seed: int, device: torch.device) -> None:
+        sizes = [len(examples)] if examples.given is None else [len(examples), len(examples.given)]
+        check_batch_size(batch_size, min(sizes))
+        found = self.examples = examples.to(storage_device(examples, device))
+        self._device = device
+        given = (found.given, found.given_labels)
+        data = (found.data, found.labels, *(given if found.aligned else ()))
+        self._sides = [_Side(data, batch_size=batch_size, seed=seed, names=(random_streams.DATA,))]
+        if found.given is not None and not found.aligned:
+            self._sides.append(_Side(given, batch_size=batch_size, seed=seed, names=(random_streams.DATA, "given")))
+        self.batches_per_epoch = max(side.batches_per_epoch for side in self._sides)
+        self.position = 0  # batches returned so far
 
     @property
     def epoch(self) -> int:
@@ -34,22 +65,13 @@ class BatchLoader:
 
     def next(self) -> Batch:
         """Return the next batch, in [-1, 1]."""
-        order = self._epoch_order()
-        start = self.position % self.batches_per_epoch * self._batch_size
-        index = order[start : start + self._batch_size]
+        parts = [part for side in self._sides for part in side.batch(self.position)]
         self.position += 1
-        labels = self._examples.labels
+        data, labels, given, given_labels = (None if part is None else part.to(self._device) for part in (*parts, None, None)[:4])
+        assert data is not None
         return Batch(
-            data=to_unit_range(self._examples.data.index_select(0, index).to(self._device)),
-            labels=None if labels is None else labels.index_select(0, index).to(self._device),
+            data=to_unit_range(data), labels=labels, given=None if given is None else to_unit_range(given), given_labels=given_labels
         )
-
-    def _epoch_order(self) -> Tensor:
-        if self._order is None or self._order_epoch != self.epoch:
-            generator = torch.Generator().manual_seed(random_streams.derive(self._seed, random_streams.DATA, self.epoch))
-            self._order = torch.randperm(len(self._examples), generator=generator).to(self._storage)
-            self._order_epoch = self.epoch
-        return self._order
 
 
 def storage_device(examples: Examples, device: torch.device) -> torch.device:
@@ -57,7 +79,8 @@ def storage_device(examples: Examples, device: torch.device) -> torch.device:
     if device.type != "cuda":
         return device
     free_bytes, _ = torch.cuda.mem_get_info(device)
-    return device if examples.data.nbytes <= RESIDENT_SHARE * free_bytes else torch.device("cpu")
+    size = sum(part.nbytes for part in (examples.data, examples.given) if part is not None)
+    return device if size <= RESIDENT_SHARE * free_bytes else torch.device("cpu")
 
 
 def check_batch_size(batch_size: int, examples: int) -> None:

@@ -29,6 +29,7 @@ def budget_images(config: RunConfig, objective: Objective) -> int | None:
 def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
     """Return the variant's networks and objective. The initial weights come from the random stream `init` of the run."""
     variant = VARIANTS.get(config.variant)
+    _check_task(variant, config, data)
     _check_labels(variant, config, data)
     with random_streams.seeded(config.seed_of(random_streams.INIT), random_streams.INIT):
         networks = _built(variant, config, data)
@@ -38,13 +39,24 @@ def assemble(config: RunConfig, data: DataShape) -> tuple[Networks, Objective]:
         objective = variant.objective(config.recipe)
     networks.tf32 = config.tf32
     objective.check(networks)
+    objective.attach(networks)
     _check_players(networks, objective)
     return networks, objective
 
 
+def _check_task(variant: Variant, config: RunConfig, data: DataShape) -> None:
+    if data.task not in variant.tasks:
+        able = [name for name, found in DATASETS if found.spec.task in variant.tasks]
+        raise UserError(
+            f"{variant.name} does {' or '.join(variant.tasks)}, and the task of the dataset {config.dataset} is {data.task}; use another dataset: {', '.join(able)}"
+        )
+
+
 def _check_labels(variant: Variant, config: RunConfig, data: DataShape) -> None:
     if variant.needs_labels and not data.classes:
-        labelled = [name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind]
+        labelled = [
+            name for name, found in DATASETS if found.spec.classes and found.spec.kind == data.kind and found.spec.task == data.task
+        ]
         raise UserError(
             f"{variant.name} needs labels, and the dataset {config.dataset} has none; use one with labels: {', '.join(labelled)}"
         )
@@ -108,7 +120,7 @@ def _dcgan_init(module: nn.Module) -> None:
         nn.init.normal_(_weight(module), 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.instancenorm._InstanceNorm) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
 

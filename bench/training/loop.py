@@ -140,6 +140,8 @@ class Trainer:
         self._freeze_all_but(state)
         with forward_precision(self.precision, self.device):
             terms = state.player.loss(self.networks, batch, step)
+        if terms is None:
+            return
         loss = terms.loss.float().mean()
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -174,12 +176,13 @@ class Trainer:
                 parameter.requires_grad_(True)
 
     def _follow_schedule(self) -> None:
-        if self.batches.epoch == self._lr_epoch:
+        if self.batches.epoch == self._lr_epoch and self.recipe.decay_from == 1:
             return
         self._lr_epoch = self.batches.epoch
+        share = self.images / self.budget_images if self.budget_images else 0.0
         for state in self.player_states:
             for group in state.optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate(state.player.lr, self._lr_epoch)
+                group["lr"] = self.recipe.learning_rate(state.player.lr, self._lr_epoch, share)
 
     @contextmanager
     def running(self) -> Iterator[None]:

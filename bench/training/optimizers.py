@@ -17,8 +17,8 @@ def make_optimiser(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe
     """
     match recipe.optimiser:
         case "adam":
-            return torch.optim.Adam(parameters, lr=lr, betas=recipe.betas, fused=True)
+            return torch.optim.Adam(parameters, lr=lr, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
         case "sgd":
-            return torch.optim.SGD(parameters, lr=lr, fused=True)
+            return torch.optim.SGD(parameters, lr=lr, weight_decay=recipe.weight_decay, fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=lr, foreach=True)
+            return torch.optim.RMSprop(parameters, lr=lr, weight_decay=recipe.weight_decay, foreach=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.core import random_streams
-from bench.core.config import VARIANTS, RunConfig, config_for, load_config, merged, override, parse_setting, paths
+from bench.core.config import ADDED, VARIANTS, RunConfig, config_for, load_config, merged, override, parse_setting, paths
 from bench.core.errors import UserError
 
 RESOLVED = {"dataset": "digits", "precision": "fp32", "memory_format": "contiguous", "device": "cpu"}
@@ -134,7 +134,16 @@ def test_fixed_streams_are_part_of_the_identity_and_the_default_is_not() -> None
     assert len({config.lineage(data_digest="d") for config in [base, *others]}) == 7
     assert fingerprint(override(base, {"vary": "noise,data,init"})) == fingerprint(base)
     assert "vary" not in base.recorded_settings()
-    assert others[0].recorded_settings() == paths(others[0])
+    assert others[0].recorded_settings() == {path: value for path, value in paths(others[0]).items() if path == "vary" or path not in ADDED}
+
+
+@pytest.mark.parametrize(("path", "value"), [("recipe.decay_from", 0.5), ("recipe.weight_decay", 1e-4)])
+def test_a_setting_that_was_added_later_is_part_of_the_identity_only_with_another_value(path: str, value: float) -> None:
+    base = config_for("dcgan", RESOLVED)
+    changed = override(base, {path: value})
+    assert fingerprint(changed) != fingerprint(base) == fingerprint(override(changed, {path: ADDED[path]}))
+    assert path not in base.recorded_settings()
+    assert changed.recorded_settings()[path] == value
 
 
 def test_fingerprint_follows_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.core.errors import UserError
 from bench.core.spec import Examples
 from bench.training.batches import BatchLoader, storage_device
 
@@ -65,3 +66,48 @@ def test_batches_of_data_that_stays_behind_come_on_the_device(monkeypatch: pytes
     assert batch.data.device.type == "meta"
     assert batch.labels is not None
     assert batch.labels.device.type == "meta"
+
+
+def translation(n: int, m: int, *, aligned: bool, batch_size: int = 4, seed: int = 0) -> BatchLoader:
+    data, given = (torch.arange(length, dtype=torch.float32).reshape(-1, 1) for length in (n, m))
+    return BatchLoader(Examples(data=data, given=given, aligned=aligned), batch_size=batch_size, seed=seed, device=CPU)
+
+
+def rows(source: BatchLoader, batches: int) -> tuple[list[int], list[int]]:
+    found = [source.next() for _ in range(batches)]
+    data, given = (torch.cat([side for batch in found if (side := getattr(batch, name)) is not None]) for name in ("data", "given"))
+    return data[:, 0].int().tolist(), given[:, 0].int().tolist()
+
+
+def test_aligned_given_examples_come_with_their_targets() -> None:
+    data, given = rows(translation(12, 12, aligned=True), 6)
+    assert data == given
+    assert data[:12] != data[12:]
+    assert sorted(data[:12]) == list(range(12))
+
+
+def test_unaligned_sides_have_orders_of_their_own_and_the_larger_one_gives_the_epoch() -> None:
+    source = translation(16, 8, aligned=False)
+    assert source.batches_per_epoch == 4
+    data, given = rows(source, 4)
+    assert sorted(data) == list(range(16))
+    assert sorted(given[:8]) == sorted(given[8:]) == list(range(8))
+    assert given[:8] != given[8:]
+    assert source.epoch == 1
+
+
+def test_the_position_is_the_whole_state_of_unaligned_sides() -> None:
+    source = translation(17, 9, aligned=False)
+    rows(source, 7)
+    resumed = translation(17, 9, aligned=False)
+    resumed.position = source.position
+    assert rows(resumed, 5) == rows(source, 5)
+    other = translation(17, 9, aligned=False, seed=1)
+    other.position = 7
+    source.position = 7
+    assert rows(other, 5) != rows(source, 5)
+
+
+def test_a_batch_larger_than_the_smaller_side_is_refused() -> None:
+    with pytest.raises(UserError):
+        translation(16, 3, aligned=False)

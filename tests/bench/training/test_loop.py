@@ -205,6 +205,32 @@ def test_growth_shows_both_players_the_same_resolution() -> None:
     assert all(names[1][1] == names[2][1] for names in rounds)
 
 
+def test_rates_fall_linearly_by_position() -> None:
+    trainer = tiny.trainer("vae", decay_from=0.5)
+    (base,), rates = {state.player.lr for state in trainer.player_states}, []
+    while trainer.images < trainer.budget:
+        share = trainer.images / trainer.budget
+        trainer.round()
+        rates.append(trainer.player_states[0].optimiser.param_groups[0]["lr"])
+        assert rates[-1] == pytest.approx(base * min(1.0, 2 * (1 - share)))
+    assert rates[0] == base > rates[-1] > 0
+
+
+def test_a_player_without_terms_makes_no_update() -> None:
+    trainer = tiny.trainer("vae")
+    whole = trainer.player_states[0].player
+    skipped = Player(name="g", modules=whole.modules, lr=whole.lr, loss=lambda networks, batch, step: None)
+    before = [parameter.clone() for parameter in trainer.networks.parameters()]
+    trainer.player_states[0].player = skipped
+    trainer.round()
+    assert trainer.updates == {"g": 0}
+    assert trainer.images > 0
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.networks.parameters(), strict=True))
+    trainer.player_states[0].player = whole
+    trainer.round()
+    assert trainer.updates == {"g": 1}
+
+
 def test_the_schedule_steps_by_epoch() -> None:
     trainer = tiny.trainer("vae", schedule="step", schedule_epochs=2, schedule_gamma=0.1)  # 12 batches an epoch
     rates = [item.scalars["lr_g"] for item in finish(trainer, [96, 192, 288, 384, 480])]

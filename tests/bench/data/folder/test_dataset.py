@@ -143,7 +143,7 @@ def test_fetching_packs_it_and_says_where(coloured: Path, cache_folder: Path) ->
 def test_a_feed_draws_batches_from_the_file_without_a_copy(coloured: Path) -> None:
     examples = make("photos").split("train")
     feed = BatchLoader(examples, batch_size=4, seed=0, device=CPU)
-    assert feed._examples.data.data_ptr() == examples.data.data_ptr()
+    assert feed.examples.data.data_ptr() == examples.data.data_ptr()
     batch = feed.next()
     assert batch.labels is not None
     assert batch.data.shape == (4, 3, 16, 16)
