@@ -21,9 +21,10 @@ from torch import Tensor
 
 from bench.core.errors import UserError
 from bench.core.spec import Mixture
-from bench.metrics import diversity, modes, ms_ssim, spectrum
+from bench.metrics import diversity, modes, ms_ssim, spectrum, translation
 from bench.metrics.cas import classification_accuracy_score
 from bench.metrics.columns import Card, measured, register_card
+from bench.metrics.companions import ABSENT, Companion, CompanionRows, Companions
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
 from bench.metrics.metric_values import MetricValues
@@ -51,20 +52,28 @@ class HalfEvidence(Protocol):
         ...
 
 
-class Evidence(MetricValues):
-    """Generated examples, with the features and statistics that metrics share. Each part is computed once, at its first use."""
+class Evidence(MetricValues, CompanionRows):
+    """Generated examples, with the features and statistics that metrics share. Each part is computed once, at its first use.
+
+    Outputs of a translation also have `companions`, in the order of the outputs (`Companions.ordered`). The evaluator passes them.
+    """
 
     half_samples: Sequence[HalfEvidence] = ()  # for standard errors. `half_sample_evidence.add_half_samples` sets them
 
-    def __init__(self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None) -> None:
+    def __init__(
+        self, data: Tensor, real: RealSide, *, walks: Tensor | None = None, asked: Tensor | None = None,
+        companions: Companions | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(real.reported)
         self._data = data
         self._asked = asked
+        self._companions = companions or Companions()
         self.real = real  # the real examples
         self.dataset = real.dataset
         self._walks = walks  # uint8 [W, S, C, H, W]: the images on paths between latents
         self._kernels: dict[str, Tensor] = {}
         self._features: dict[str, Features] = {}
+        self._per_row: dict[RowFunction, Tensor] = {}
 
     @property
     def data(self) -> Tensor:
@@ -87,6 +96,39 @@ class Evidence(MetricValues):
         if self._asked is None:
             raise ValueError("these images have no labels")
         return self._asked
+
+    def companion(self, name: Companion) -> Tensor:
+        """Return a companion with one row for each output. Raises ValueError with the reason if it is missing."""
+        value: Tensor | None = getattr(self._companions, name)
+        if value is None:
+            raise ValueError(ABSENT[name])
+        return value
+
+    @property
+    def target_classes(self) -> tuple[int, ...]:
+        """The classes of the target side in the numbering of the classifier. Raises ValueError if they are unknown."""
+        if self._companions.target_classes is None:
+            raise ValueError(ABSENT["target_classes"])
+        return self._companions.target_classes
+
+    @cached_property
+    def identity_distances(self) -> Tensor:
+        """Mean absolute difference of each example of the target side and its translation, in grey levels: [m]. They are no rows of outputs.
+
+        Raises ValueError if no example of the target side was translated.
+        """
+        if self._companions.identity is None:
+            raise ValueError(ABSENT["identity"])
+        return translation.l1(*self._companions.identity)
+
+    def per_row(self, function: RowFunction) -> Tensor:
+        """Return function(evidence) [n, ...], which has one row for each output, computed once. A half-sample gets its rows of it.
+
+        `function` is a function of a module, not a lambda or an inner function, because it is also the key of the cached value.
+        """
+        if function not in self._per_row:
+            self._per_row[function] = function(self)
+        return self._per_row[function]
 
     def compute(self, key: str) -> float:
         """Call the function of a registered metric."""
@@ -265,6 +307,7 @@ class Evidence(MetricValues):
 
 
 MetricFunction = Callable[[Evidence], float]
+RowFunction = Callable[[Evidence], Tensor]
 METRICS: dict[str, MetricFunction] = {}
 
 

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from torch import Tensor
 
-from bench.metrics.evidence import Evidence
+from bench.metrics.companions import Companion
+from bench.metrics.evidence import Evidence, RowFunction
 from bench.metrics.extractors import Features
 from bench.metrics.half_samples import HALF_SAMPLES, draw_half_samples, rows_of
 from bench.metrics.neighbours import Neighbours
@@ -28,7 +29,8 @@ class HalfSample(Evidence):
 
     def __init__(self, whole: Evidence, index: int, pairs: Tensor) -> None:
         self._rows, self._index, self._chosen, self._whole = rows_of(pairs), index, pairs, whole
-        super().__init__(whole.data[:0], whole.real, asked=None if whole._asked is None else whole._asked[self.rows])
+        asked = None if whole._asked is None else whole._asked[self.rows]
+        super().__init__(whole.data[:0], whole.real, asked=asked, companions=whole._companions)
 
     @property
     def rows(self) -> Tensor:
@@ -39,6 +41,20 @@ class HalfSample(Evidence):
     def data(self) -> Tensor:
         """The examples of this half. They are not cached, so half-samples take no memory."""
         return self._whole.data[self.rows]
+
+    def companion(self, name: Companion) -> Tensor:
+        """Return a slice of a companion. It is not cached."""
+        return self._whole.companion(name)[self.rows]
+
+    @cached_property
+    def identity_distances(self) -> Tensor:
+        """Distances of a random half of the translated examples of the target side."""
+        distances = self._whole.identity_distances
+        return distances[draw_half_samples(2 * len(distances), self._index + 1)[self._index]]
+
+    def per_row(self, function: RowFunction) -> Tensor:
+        """Return a slice of the full evidence's rows. It is not cached."""
+        return self._whole.per_row(function)[self.rows]
 
     def features_of(self, kind: str) -> Features:
         """Return a slice of the full evidence's features. It is not cached."""

@@ -29,18 +29,26 @@ def rows_of(pairs: Tensor) -> Tensor:
     return torch.stack([2 * pairs, 2 * pairs + 1], dim=1).flatten()
 
 
-def canonical_order(data: Tensor) -> Tensor:
+def canonical_order(data: Tensor, *parts: Tensor) -> Tensor:
     """Return an order [n] of examples [n, ...] for an evaluation, independent of their present order.
 
     Sorts the examples by a hash of their content, then shuffles them, so that equal examples are not adjacent. Several metrics use
     pairs or parts of the images. In this order, they depend only on the set of images.
+
+    `parts` [n, ...] belong to the examples row by row, such as the inputs of a translation. Then the hash is that of the complete row, so
+    the order depends only on the set of rows. The parts are integers or float32.
     """
-    flat = data.reshape(len(data), -1)
-    flat = flat if flat.dtype == torch.uint8 else (flat + 0.0).contiguous().view(torch.int32)  # -0.0 is 0.0
     noise = random_streams.stream(0, "order")
-    weights = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=noise)
-    hashes = torch.cat(
-        [(part.to(torch.int64) * weights).sum(dim=1) for part in flat.split(max(1, CHUNK // flat.shape[1]))]
-    )  # modulo 2^64, so exact
+    hashes = _hashes(data, noise)
+    for part in parts:
+        hashes = hashes + _hashes(part, noise)
     shuffled = torch.randperm(len(data), generator=noise)
     return torch.argsort(hashes, stable=True)[shuffled]
+
+
+def _hashes(data: Tensor, noise: torch.Generator) -> Tensor:
+    """Return a hash of each row, [n] int64: the sum of its values with random weights, modulo 2^64, so exact."""
+    flat = data.reshape(len(data), -1)
+    flat = (flat + 0.0).contiguous().view(torch.int32) if flat.is_floating_point() else flat  # -0.0 is 0.0
+    weights = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=noise)
+    return torch.cat([(part.to(torch.int64) * weights).sum(dim=1) for part in flat.split(max(1, CHUNK // flat.shape[1]))])

@@ -38,13 +38,16 @@ def ms_ssim_2(images: Tensor) -> Tensor:
 
 def _similarity(x: Tensor, y: Tensor) -> Tensor:
     """Return MS-SSIM of images [B, C, H, W] in float64: [B]."""
-    _, contrast = _ssim(x, y)
-    whole, _ = _ssim(functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2))
+    _, contrast = ssim(x, y)
+    whole, _ = ssim(functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2))
     return (contrast.clamp(min=0) ** WEIGHTS[0] * whole.clamp(min=0) ** WEIGHTS[1]).mean(dim=1)
 
 
-def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return SSIM, and its contrast and structure alone, each a mean over the image: [B, C]. Wang et al. 2004, eq. 13."""
+def ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return SSIM of images [B, C, H, W] in float64, and its contrast and structure alone: [B, C]. Wang et al. 2004, eq. 13.
+
+    Each is a mean over the image. Each side needs at least 11 pixels.
+    """
     c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
     mean_x, mean_y = _blurred(x), _blurred(y)
     product = mean_x * mean_y

@@ -20,7 +20,7 @@ from bench.metrics.half_samples import canonical_order
 from bench.metrics.modes import Shares, class_shares
 from bench.metrics.ndb import assign, fit_bins
 from bench.metrics.neighbours import Neighbours, clipped_radius, find_neighbours, nearest_other, nearest_to
-from bench.metrics.spectrum import spectra
+from bench.metrics.spectrum import nyquist_powers, spectra
 from bench.metrics.two_sample import Compared, compared
 
 VERSION = 4  # version of the cached statistics. A test fails if a definition changes without a new version
@@ -195,6 +195,11 @@ class RealSide:
     def spectrum(self) -> Tensor:
         """The mean power of the test images at each radial frequency: [R] float64."""
         return spectra(self._test).double().mean(dim=0)
+
+    @cached_property
+    def nyquist_power(self) -> Tensor:
+        """The mean power of the test images at the Nyquist rows and columns: [] float64."""
+        return nyquist_powers(self._test).double().mean()
 
     @cached_property
     def feature_distance(self) -> float:

@@ -8,7 +8,7 @@ from reports.document import Block
 from reports.palette import Palette
 from reports.sections.metric_tables import has_column, has_errors, median_cell, metric_table
 
-GROUPS = ("quality", "diversity", "modes", "memorisation")
+GROUPS = ("quality", "diversity", "modes", "memorisation", "fidelity", "cycle", "identity")
 
 
 def tables(cohort: Cohort, palette: Palette) -> list[Block]:

@@ -17,7 +17,7 @@ TESTS = (
     f"{pairs.SEEDS}: number of seeds of each of two entries with which the test finds their difference with {100 * POWER:.0f} % power, if the observed means and spreads are the true ones.",
     f"{summary.GROUP}: letters of groups of entries. No pair within a group has a significant difference.",
 )
-GROUPS = ("quality", "diversity", "modes", "memorisation", "train", "perf")
+GROUPS = ("quality", "diversity", "modes", "memorisation", "fidelity", "cycle", "identity", "train", "perf")
 
 
 def build(view: View) -> Section | None:

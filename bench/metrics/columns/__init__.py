@@ -17,6 +17,7 @@ from bench.metrics.columns.memorisation import MEMORISATION
 from bench.metrics.columns.modes import MIXTURE_JS, MODES, REVERSE_KL
 from bench.metrics.columns.quality import FID_CLASSIFIER, FID_DISTILLED, PIXELS, QUALITY, SPECTRUM
 from bench.metrics.columns.training import PERF, TRAIN
+from bench.metrics.columns.translation import TRANSLATION
 
 __all__ = [
     "BEST", "BUILT_IN", "CARDS", "FID_CLASSIFIER", "FID_DISTILLED", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM",
@@ -29,7 +30,7 @@ MOST_VERSIONS = 1_000_000
 MOST_MARGIN = 1e6
 UNMEASURED = ("train", "perf", "best")  # groups that no evaluation computes: best/ repeats computed ones
 
-CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRAIN, *PERF)}
+CARDS: dict[str, Card] = {card.key: card for card in (*QUALITY, *DIVERSITY, *MODES, *MEMORISATION, *TRANSLATION, *TRAIN, *PERF)}
 BUILT_IN = frozenset(CARDS)
 BEST = "best/"  # prefix of a key: the metric of the best checkpoint
 SE = "_se"  # suffix of a key: the standard error from half-samples

@@ -10,8 +10,10 @@ Scale = Literal["ratio", "difference"]  # how two values are compared
 RATIO_MARGIN = 1.1
 NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "distilled", "pixels", "inception", "photo", "features", "neighbours", "training",
-    "latents", "22px", "asked", "cas",
+    "latents", "22px", "asked", "cas", "given", "truth", "back", "again", "identity", "target", "11px",
 )  # fmt: skip  # words for `needs`. `bench.evaluation.evaluator.capabilities` lists those of a dataset. "asked": each sample has a requested label
+# The words from "given" are of translation (`bench.metrics.companions`). No dataset of generation provides one of them.
+TRANSLATION_NEEDS = frozenset({"given", "truth", "back", "again", "identity", "target", "11px"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Card:
 
     @property
     def group(self) -> str:
-        """Part of the key before the slash: train, quality, diversity, modes, memorisation, perf."""
+        """Part of the key before the slash: train, quality, diversity, modes, memorisation, fidelity, cycle, identity, perf."""
         return self.key.partition("/")[0]
 
     @property

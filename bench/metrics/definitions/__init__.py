@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bench.metrics.definitions import diversity, memorisation, modes, quality
+from bench.metrics.definitions import diversity, memorisation, modes, quality, translation
 
-__all__ = ["diversity", "memorisation", "modes", "quality"]
+__all__ = ["diversity", "memorisation", "modes", "quality", "translation"]

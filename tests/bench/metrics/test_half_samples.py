@@ -63,3 +63,26 @@ def test_minus_zero_is_zero() -> None:
     other = points.clone()
     other[7, 1] = -0.0
     assert torch.equal(canonical_order(points), canonical_order(other))
+
+
+def test_parts_of_a_row_decide_the_order_and_stay_with_it() -> None:
+    noise = torch.Generator().manual_seed(0)
+    data = torch.randint(0, 2, (60, 1, 2, 2), generator=noise).to(torch.uint8)  # 16 different examples, so many are equal
+    given, labels = torch.randint(0, 256, (60, 3), generator=noise).to(torch.uint8), torch.arange(60)
+    other = torch.randperm(60, generator=noise)
+    order, mixed = canonical_order(data, given, labels), canonical_order(data[other], given[other], labels[other])
+    assert torch.equal(labels[order], labels[other][mixed])
+    assert torch.equal(given[order], given[other][mixed])
+    assert sorted(order.tolist()) == list(range(60))
+    assert not torch.equal(order, canonical_order(data))
+
+
+def test_equal_rows_are_harmless() -> None:
+    data, given = torch.arange(8, dtype=torch.uint8).repeat(5)[:, None], torch.zeros(40, 2)
+    other = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(data[canonical_order(data, given)], data[other][canonical_order(data[other], given[other])])
+
+
+def test_the_order_without_parts_never_changes() -> None:
+    data = torch.arange(12, dtype=torch.uint8)[:, None]
+    assert canonical_order(data).tolist() == [4, 1, 0, 5, 11, 10, 6, 9, 8, 2, 3, 7]

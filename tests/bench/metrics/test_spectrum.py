@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.core.config import DATASETS
 from bench.evaluation.evaluator import Evaluator, reference_images
 from bench.metrics.columns import SE, SPECTRUM
-from bench.metrics.spectrum import ROUNDING, highest, log_ratios, rings, spectra
+from bench.metrics.spectrum import ROUNDING, highest, log_ratios, nyquist, nyquist_powers, rings, spectra
 
 HIGH = f"{SPECTRUM}_high"
 
@@ -99,3 +99,37 @@ def test_a_constant_image_has_a_large_and_finite_value() -> None:
     dataset = DATASETS.get("digits")
     values = Evaluator(dataset, metrics=[SPECTRUM], errors=False).full(torch.full((500, 1, 8, 8), 7, dtype=torch.uint8)).values
     assert values[SPECTRUM] > 5
+
+
+def nyquist_by_definition(image: NDArray[np.float64]) -> float:
+    """Return the mean power of one image [H, W] at the Nyquist rows and columns, from the whole plane of frequencies."""
+    height, width = image.shape
+    power = np.abs(np.fft.fft2(image)) ** 2 / (height * width)
+    y, x = np.meshgrid(np.abs(np.fft.fftfreq(height)), np.abs(np.fft.fftfreq(width)), indexing="ij")
+    return float(power[(y == y.max()) | (x == x.max())].mean())
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 8), (1, 7, 10), (2, 11, 6), (1, 9, 9), (1, 2, 2)])
+def test_the_nyquist_power_equals_the_definition(shape: tuple[int, int, int]) -> None:
+    images = random_images(5, *shape)
+    expected = [np.mean([nyquist_by_definition(channel.double().numpy()) for channel in image]) for image in images]
+    assert nyquist_powers(images).tolist() == pytest.approx(expected, rel=1e-4)
+    assert float(nyquist(*shape[1:]).sum()) == pytest.approx(1.0)
+
+
+def test_a_checkerboard_has_all_its_power_at_one_nyquist_frequency() -> None:
+    rows = torch.arange(28)
+    board = (127 + 10 * (1 - 2 * ((rows[:, None] + rows) % 2))).to(torch.uint8).expand(1, 1, 28, 28)
+    stripes = (127 + 10 * (1 - 2 * (rows % 2))).to(torch.uint8).expand(1, 1, 28, 28)
+    for image in (board, stripes):
+        assert nyquist_powers(image).item() == pytest.approx(10**2 * 28 * 28 / 55, rel=1e-4)  # one row and one column share a corner
+    assert nyquist_powers(wave(28, 5, 100.0)).item() < 1
+
+
+def test_white_noise_has_its_variance_at_the_nyquist_frequencies() -> None:
+    assert float(nyquist_powers(random_images(400, 1, 28, 28, sd=30.0)).mean()) == pytest.approx(900 + ROUNDING, rel=0.03)
+
+
+def test_a_side_of_one_pixel_has_no_nyquist_frequency() -> None:
+    with pytest.raises(ValueError, match="images of 1 x 4 pixels have no Nyquist frequency"):
+        nyquist_powers(torch.zeros(3, 1, 1, 4, dtype=torch.uint8))

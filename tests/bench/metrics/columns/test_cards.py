@@ -11,7 +11,7 @@ from bench.core.errors import UserError
 from bench.core.registry import load_catalogs
 from bench.core.spec import DataShape, Examples, Split
 from bench.data.catalog import available
-from bench.evaluation.evaluator import CAS, LABELS_REQUESTED, capabilities
+from bench.evaluation.evaluator import CAS, LABELS_REQUESTED, Evaluator, capabilities
 from bench.metrics.columns import (
     BUILT_IN,
     CARDS,
@@ -26,7 +26,8 @@ from bench.metrics.columns import (
     measured,
     register_card,
 )
-from bench.metrics.columns.definition import NEEDS
+from bench.metrics.columns.definition import NEEDS, TRANSLATION_NEEDS
+from bench.metrics.columns.translation import TRANSLATION
 from bench.metrics.extractors import INCEPTION, PHOTO
 
 LOGGED = {"log-odds"}  # training metrics need these, whatever the data
@@ -36,7 +37,7 @@ LOGGED = {"log-odds"}  # training metrics need these, whatever the data
 def test_a_card_is_complete(key: str) -> None:
     found = card(key)
     assert found.key == key
-    assert found.group in {"train", "quality", "diversity", "modes", "memorisation", "perf"}
+    assert found.group in {"train", "quality", "diversity", "modes", "memorisation", "fidelity", "cycle", "identity", "perf"}
     assert found.meaning.endswith(".")
     assert found.arrow == {"lower": "↓", "higher": "↑", "none": ""}[found.direction]
     if key in measured():
@@ -125,7 +126,35 @@ def test_every_need_is_given_by_some_data_and_every_metric_has_data() -> None:
             assert needs <= LOGGED, key
         else:
             assert needs <= set(NEEDS), key
-            assert any(needs <= provided | {LABELS_REQUESTED} for provided in given), key  # conditional models provide these labels
+            others = {LABELS_REQUESTED, *TRANSLATION_NEEDS}  # conditional models and translations provide these
+            assert any(needs <= provided | others for provided in given), key
+
+
+def test_no_data_of_generation_has_a_metric_of_translation() -> None:
+    load_catalogs()
+    here = [DATASETS.get(name) for name in DATASETS.names() if available(name) is None]
+    generation = [dataset for dataset in (*here, Unlabelled()) if dataset.spec.task == "generation"]
+    assert generation
+    for dataset in generation:
+        assert not capabilities(dataset, inception=True, photo=True, cas=True) & TRANSLATION_NEEDS, dataset.name
+    keys = {found.key for found in TRANSLATION}
+    assert keys == {key for key in measured() if set(card(key).needs) & TRANSLATION_NEEDS}
+    assert all("image" in found.needs for found in TRANSLATION), "the units are those of images"
+    assert keys <= BUILT_IN
+
+
+def test_metrics_of_translation_change_no_protocol_of_generation(tables: None) -> None:
+    load_catalogs()
+    names = [name for name in ("digits", "fashion-mnist", "ring8", "stacked-digits") if available(name) is None]
+
+    def protocols() -> list[tuple[str, str, dict[str, str]]]:
+        found = [Evaluator(DATASETS.get(name)) for name in names]
+        return [(each.protocol_hash, each.curve_protocol, each.protocol(conditional=True)) for each in found]
+
+    before = protocols()
+    for found in TRANSLATION:
+        del CARDS[found.key]
+    assert protocols() == before
 
 
 def test_only_metrics_of_two_extractors_and_cas_are_optional() -> None:
