@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import CodeType, FrameType
 from typing import Any
 
@@ -45,7 +45,7 @@ def trace(networks: Networks, objective: Objective, recipe: Recipe, data: DataSh
         for size in sizes:
             try:
                 _round(networks, objective, data, size, share=1.0)
-                networks.sample(networks.draw(size, torch.Generator().manual_seed(0)))
+                networks.sample(_latent(networks, data, size))
                 break
             except Exception as error:  # the code of a user may raise any error, or need a full batch
                 if size == sizes[-1]:
@@ -74,6 +74,12 @@ def _round(networks: Networks, objective: Objective, data: DataShape, size: int,
         if terms is not None:
             with torch.no_grad():
                 player.after(networks, terms, step)
+
+
+def _latent(networks: Networks, data: DataShape, size: int) -> Latent:
+    """Return latents with random given examples, if the task has them."""
+    latent = networks.draw(size, torch.Generator().manual_seed(0))
+    return replace(latent, given=torch.zeros(size, *data.given)) if data.given else latent
 
 
 def _step(share: float) -> Step:

@@ -17,24 +17,28 @@ from bench.core import random_streams
 from bench.core.config import Evaluation, Resize, short_hash
 from bench.core.errors import UserError, nearest, one_line
 from bench.core.registry import load_catalogs
-from bench.core.spec import Dataset, Mixture, Networks, Stacked
+from bench.core.spec import Dataset, Mixture, Stacked
 from bench.evaluation.reference_statistics import read_statistics
-from bench.evaluation.sampling import WALK_PAIRS, WALKS, sample, sample_labels, sample_walks
 from bench.metrics import definitions  # noqa: F401 (registers the metrics)
 from bench.metrics.columns import HEADLINES, SE, card, headline_among
+from bench.metrics.companions import Companions
 from bench.metrics.evidence import Evidence, metric_keys
 from bench.metrics.evidence_json import evidence_json
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PHOTO, kinds_of
 from bench.metrics.half_sample_evidence import add_half_samples
-from bench.metrics.half_samples import canonical_order
 from bench.metrics.real_statistics import RealSide
+from bench.tasks.catalog import task_of
 
 log = logging.getLogger(__name__)
 
 FEWEST = 10  # examples: the classifier score needs ten parts, and precision needs three neighbours
 CAS = "cas"  # the word in `needs` of the classification accuracy score
 LABELS_REQUESTED = "asked"  # the word in `needs` of metrics for conditional models
-SSIM_SIDE = 22  # pixels: the least for a window of 11 at half the resolution
+SSIM_WINDOW = 11  # pixels: the least side for SSIM
+SSIM_SIDE = 2 * SSIM_WINDOW  # for SSIM at half the resolution
+BACK = "back"  # the word in `needs` of metrics for networks that translate back
+OF_NETWORKS = frozenset({LABELS_REQUESTED, BACK})  # words that some networks provide
+NO_COMPANIONS = Companions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +50,6 @@ class Measurement:
     evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON values: n, class shares, modes, bins
     nearest: Tensor | None = None  # uint8 [2 m, C, H, W]: generated images, each followed by the training image nearest to it
     raised: tuple[str, ...] = ()  # metrics whose code raised an error, so their NaN is not a property of the images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Samples:
-    """The examples of a generator that an evaluator measures: n examples and, for images, walks between latents."""
-
-    data: Tensor
-    walks: Tensor | None = None
-    labels: Tensor | None = None  # [n]: the labels passed to a conditional model
 
 
 def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = False, cas: bool = False) -> frozenset[str]:
@@ -69,8 +64,9 @@ def capabilities(dataset: Dataset, *, inception: bool = False, photo: bool = Fal
         found |= {"modes"} if CLASSIFIER in found else set()
     else:  # a stacked image is a random combination: its neighbours, copies and bins mean nothing
         found |= {"neighbours", "training"} | ({"labels"} if CLASSIFIER in found else set())
-    if min(dataset.spec.shape[1:]) >= SSIM_SIDE:
-        found.add("22px")
+    found |= {f"{side}px" for side in (SSIM_SIDE, SSIM_WINDOW) if min(dataset.spec.shape[1:]) >= side}
+    task = task_of(dataset.spec)
+    found = (found | task.provides(dataset.spec)) - task.lacks
     found |= {kind for kind, wanted in ((INCEPTION, inception), (PHOTO, photo), (CAS, cas)) if wanted}
     return frozenset(found)
 
@@ -102,7 +98,7 @@ class Evaluator:
         if cas and "labels" not in self.capabilities:
             raise UserError(f"{dataset.name} has no labelled images that a classifier can learn: omit evaluation.cas")
         self.keys = self._given(self.capabilities)
-        self._conditional = self._given(self.capabilities | {LABELS_REQUESTED})  # also the metrics for conditional models
+        self._optional = self._given(self.capabilities | OF_NETWORKS)  # also the metrics that only some networks have
         self.headline = self._checked_headline(headline) if headline else headline_among(self.keys) or self.keys[0]
         self._headlines = (self.headline, *(key for key in HEADLINES if key in self.keys))
         if metrics:
@@ -113,6 +109,9 @@ class Evaluator:
                     raise UserError(f"evaluation.metrics has no metric of evaluation.{name}=true: add one of {', '.join(known)}")
         self.reference_n = len(dataset.split("test"))
         self.n = samples or usual_samples(dataset)
+        most = task_of(dataset.spec).inputs(dataset)
+        if most is not None and self.n > most:
+            raise UserError(f"evaluation.samples: {self.n:,} is more than the {most:,} test inputs of {dataset.name}; set at most {most}")
         self.errors = errors
         self._resize: Resize = resize
         self._statistics = read_statistics(Path(statistics), resize) if statistics else None
@@ -137,11 +136,11 @@ class Evaluator:
     def _select(self, metrics: Sequence[str]) -> None:
         """Measure only these metrics and the headline, and prepare only what they need. Raises UserError for an unknown metric."""
         for key in metrics:
-            if key not in self._conditional:
-                raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self._conditional))
+            if key not in self._optional:
+                raise UserError(f"evaluation.metrics: {self.dataset.name} has no metric {key!r}" + nearest(key, self._optional))
         wanted = {*metrics, self.headline}
-        self.keys, self._conditional = ([key for key in keys if key in wanted] for keys in (self.keys, self._conditional))
-        self.capabilities &= {need for key in self._conditional for need in card(key).needs or ("image",)} | {"image", "points"}
+        self.keys, self._optional = ([key for key in keys if key in wanted] for keys in (self.keys, self._optional))
+        self.capabilities &= {need for key in self._optional for need in card(key).needs or ("image",)} | {"image", "points"}
 
     def prepare(self, *, whole: bool = True) -> None:
         """Compute and cache the statistics of the real examples. This takes seconds to minutes, once on each machine.
@@ -155,22 +154,25 @@ class Evaluator:
         except Exception as error:  # an error of a metric must not fail the run
             log.warning("the real examples of %s cannot be measured: %s", self.dataset.name, one_line(error) or type(error).__name__)
 
-    def curve(self, data: Tensor) -> Measurement:
-        """Measure only the headline metric, as at the evaluation points of a run. `data` as for `full`."""
-        evidence = self._evidence(data)
+    def curve(self, data: Tensor, *, companions: Companions = NO_COMPANIONS) -> Measurement:
+        """Measure only the headline metric, as at the evaluation points of a run. `data` and `companions` as for `full`."""
+        evidence = self._evidence(data, companions=companions)
         value = evidence.value(self.headline)
         return Measurement(values={self.headline: value}, reasons=evidence.reasons, raised=tuple(evidence.raised))
 
-    def full(self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None) -> Measurement:
+    def full(
+        self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None, companions: Companions = NO_COMPANIONS
+    ) -> Measurement:
         """Measure every metric of images uint8 [n, C, H, W] or points float32 [n, D].
 
         `walks` uint8 [W, S, C, H, W]: images on walks between latents. `labels` [n]: the labels passed to a conditional model, which has metrics
-        of its own. Raises UserError if n or the shape does not match the evaluation protocol.
+        of its own. `companions`: what belongs to the outputs of a translation. Raises UserError if n or the shape does not match the
+        evaluation protocol.
         """
-        evidence = self._evidence(data, walks=walks, labels=labels)
+        evidence = self._evidence(data, walks=walks, labels=labels, companions=companions)
         if self.errors:
             add_half_samples(evidence)
-        keys = self.keys if labels is None else self._conditional
+        keys = self.keys_with(words_of(labels, companions))
         values = {key: evidence.value(key) for key in keys}
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
@@ -184,17 +186,21 @@ class Evaluator:
             raised=tuple(evidence.raised),
         )
 
-    def protocol(self, *, conditional: bool = False) -> dict[str, str]:
+    def keys_with(self, words: Collection[str]) -> list[str]:
+        """Return the metrics of networks that provide some of the words `OF_NETWORKS`."""
+        return [key for key in self._optional if OF_NETWORKS & set(card(key).needs) <= set(words)]
+
+    def protocol(self, words: Collection[str] = ()) -> dict[str, str]:
         """Return the evaluation protocol as one hash for each metric. Compare two numbers only if their hashes are equal.
 
-        `conditional`: include the metrics for conditional models.
+        `words`: those of `OF_NETWORKS` that the networks provide, which have further metrics.
         """
-        return {key: self._metric_protocol(key) for key in (self._conditional if conditional else self.keys)}
+        return {key: self._metric_protocol(key) for key in self.keys_with(words)}
 
     @property
     def protocol_hash(self) -> str:
         """Hash of the evaluation protocol, a tag of runs, the same for all models. Of the metrics for conditional models, it has only CAS."""
-        requested = {key: self._metric_protocol(key) for key in self._conditional if CAS in card(key).needs}
+        requested = {key: self._metric_protocol(key) for key in self._optional if CAS in card(key).needs}
         return short_hash(self.protocol() | requested)
 
     @property
@@ -225,15 +231,17 @@ class Evaluator:
         wanted = {self._real.main if need == "features" else need for need in needs}
         return [kind for kind in self._real.kinds if kind in wanted]
 
-    def _evidence(self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None) -> Evidence:
+    def _evidence(
+        self, data: Tensor, *, walks: Tensor | None = None, labels: Tensor | None = None, companions: Companions = NO_COMPANIONS
+    ) -> Evidence:
         """Build the evidence of these examples. Raises UserError if their number or kind does not match the evaluation protocol."""
         self.check(data)
         if len(data) != self.n:
             raise UserError(
                 f"the evaluation protocol of {self.dataset.name} takes {self.n} examples, not {len(data)}; set evaluation.samples"
             )
-        order = canonical_order(data)
-        return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order])
+        order, ordered = companions.ordered(data, labels)
+        return Evidence(data[order], self._real, walks=walks, asked=None if labels is None else labels[order], companions=ordered)
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the classes [n] that the dataset's classifier predicts for uint8 images [n, C, H, W]."""
@@ -259,6 +267,11 @@ class Evaluator:
         return [kind for kind in (INCEPTION, PHOTO) if kind in self.capabilities]
 
 
+def words_of(labels: Tensor | None, companions: Companions) -> set[str]:
+    """Return the words of `OF_NETWORKS` that samples with these labels and companions provide."""
+    return ({LABELS_REQUESTED} if labels is not None else set()) | ({BACK} if companions.back is not None else set())
+
+
 def unmeasurable(dataset: Dataset) -> str | None:
     """Return the reason why a dataset has no metric, or None if it has one."""
     if dataset.spec.kind != "image" and not isinstance(dataset, Mixture):
@@ -273,9 +286,11 @@ def unmeasurable(dataset: Dataset) -> str | None:
 def usual_samples(dataset: Dataset) -> int:
     """Return the default number of generated examples: the size of the test split, or of the training split if that is smaller.
 
-    The reference row `real` needs the same number of training examples, because a Fréchet distance depends on it.
+    The reference row `real` needs the same number of training examples, because a Fréchet distance depends on it. A translation makes
+    one output for each test input.
     """
-    return min(len(dataset.split("test")), len(dataset.split("train")))
+    inputs = task_of(dataset.spec).inputs(dataset)
+    return min(len(dataset.split("test")) if inputs is None else inputs, len(dataset.split("train")))
 
 
 def evaluator_for(dataset: Dataset, evaluation: Evaluation) -> Evaluator | None:
@@ -289,21 +304,6 @@ def evaluator_of(dataset: Dataset, evaluation: Evaluation) -> Evaluator:
         dataset, samples=evaluation.samples, inception=evaluation.inception, photo=evaluation.photo, cas=evaluation.cas,
         errors=evaluation.standard_errors, headline=evaluation.headline, metrics=evaluation.metrics, resize=evaluation.inception_resize, statistics=evaluation.inception_statistics,
     )  # fmt: skip
-
-
-def draw_samples(
-    evaluator: Evaluator, networks: Networks, *, seed: int, batch_size: int, device: torch.device, stream: str = random_streams.EVALUATION,
-    whole: bool = True,
-) -> Samples:  # fmt: skip
-    """Draw the samples that an evaluator needs. The latents depend only on the seed and the stream. `whole`: also draw walks."""
-    points = evaluator.dataset.spec.kind == "points"
-    labels = sample_labels(networks, evaluator.dataset, evaluator.n, seed=seed, stream=stream)
-    data = sample(networks, n=evaluator.n, seed=seed, batch_size=batch_size, device=device, labels=labels, stream=stream, points=points)
-    walks = None
-    if whole and not points and "latents" in evaluator.capabilities:
-        walk_labels = sample_labels(networks, evaluator.dataset, WALK_PAIRS, seed=seed, stream=WALKS)
-        walks = sample_walks(networks, seed=seed, batch_size=batch_size, device=device, labels=walk_labels)
-    return Samples(data=data, walks=walks, labels=labels)
 
 
 def check_samples(evaluator: Evaluator) -> None:

@@ -14,11 +14,12 @@ from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.data.catalog import resolve_auto
 from bench.evaluation import external_generator
-from bench.evaluation.evaluator import FEWEST, Measurement, Samples, evaluator_of, lacks_real
+from bench.evaluation.evaluator import FEWEST, Measurement, evaluator_of, lacks_real
 from bench.evaluation.external_images import ImageRequirements, Range, check_range, read_npz
 from bench.evaluation.external_points import read_points
 from bench.evaluation.image_folder import read_folder
-from bench.evaluation.reference_rows import KINDS, reference_row
+from bench.evaluation.reference_rows import reference_row, rows_of
+from bench.evaluation.samples import Samples
 from bench.evaluation.value_checks import levels_of
 
 STANDARD = Evaluation()
@@ -44,8 +45,9 @@ class ExternalMeasurement:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `ganbench evaluate --json` prints. A value that is not finite is null and has a reason."""
-        rows = {kind: finite(self.rows[kind].values) if kind in self.rows else None for kind in KINDS}
-        why = {f"{kind}_reasons": dict(self.rows[kind].reasons) if kind in self.rows else {} for kind in KINDS}
+        kinds = (*self.rows, *self.left_out)
+        rows = {kind: finite(self.rows[kind].values) if kind in self.rows else None for kind in kinds}
+        why = {f"{kind}_reasons": dict(self.rows[kind].reasons) if kind in self.rows else {} for kind in kinds}
         return {
             "source": self.source, "dataset": self.dataset, "n": self.n, "headline": self.headline, "metrics": finite(self.measurement.values),
             "reasons": dict(self.measurement.reasons), "protocol": dict(self.protocol), **rows, **why,
@@ -84,7 +86,7 @@ def measure(
         n=evaluator.n,
         headline=evaluator.headline,
         measurement=measurement,
-        rows={kind: reference_row(kind, evaluator).measurement for kind in KINDS if kind not in left_out},
+        rows={kind: reference_row(kind, evaluator).measurement for kind in rows_of(dataset.spec) if kind not in left_out},
         left_out=left_out,
         protocol={"all": evaluator.protocol_hash, "metrics": evaluator.protocol()},
     )

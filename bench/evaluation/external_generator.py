@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bench.core import random_streams
 from bench.core.errors import UserError, one_line
-from bench.evaluation.evaluator import Samples
 from bench.evaluation.external_images import ImageRequirements, Range, as_bytes
+from bench.evaluation.samples import Samples
 from bench.evaluation.sampling import WALK_PAIRS, WALKS, paths_between
 from bench.training.precision import float32_products
 

@@ -29,7 +29,9 @@ from bench.core.threads import limited_threads
 from bench.data.record import DataRecord, record_of
 from bench.evaluation import best_checkpoint
 from bench.evaluation.evaluator import evaluator_for
-from bench.evaluation.sampling import sample, sample_labels
+from bench.evaluation.sampling import sample
+from bench.tasks.catalog import task_of
+from bench.tasks.task import Request
 from bench.tracking import results, store
 from bench.tracking.artifacts import Artifacts, DamagedArtifact
 from bench.tracking.results import find_run
@@ -80,28 +82,33 @@ class RecordedGenerator:
         evaluator = evaluator_for(self.dataset, self.config.evaluation)
         return self.config.evaluation.samples if evaluator is None else evaluator.n
 
-    def sample(self, n: int, *, seed: int | None = None, batch_size: int | None = None, label: str | int | None = None) -> Tensor:
+    def sample(
+        self, n: int, *, seed: int | None = None, batch_size: int | None = None, label: str | int | None = None, given: Tensor | None = None
+    ) -> Tensor:
         """Return n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU. The default seed is the run's.
 
         `sample(measured_n)` returns the samples of the evaluation. A conditional model draws the classes at the frequencies of the data, or
-        only the class `label` (a name or a number). Raises UserError for an unknown class or a bad n.
+        only the class `label` (a name or a number). A translation takes the examples `given` uint8 [n, *given], or the first n test inputs.
+        Raises UserError for an unknown class or a bad n.
         """
         check_count(n)
         seed = self.config.seed if seed is None else seed
-        labels = self._labels(n, seed) if label is None else torch.full((n,), self._class_of(label))
+        incomplete = (self.networks.classes and label is None) or (self.data.given and given is None)
+        request = self._request(n, seed) if incomplete else Request(n=n)
+        labels = request.labels if label is None else torch.full((n,), self._class_of(label))
         with limited_threads(self.config.threads):
             return sample(
                 self.networks, n=n, seed=seed, batch_size=batch_size or self.config.evaluation.batch_size, device=self.device,
-                labels=labels, stream=self.stream, points=self.data.kind == "points",
+                labels=labels, given=request.given if given is None else given, stream=self.stream, points=self.data.kind == "points",
             )  # fmt: skip
 
-    def _labels(self, n: int, seed: int) -> Tensor | None:
-        """Return labels [n] at the class frequencies of the data for a conditional model, else None."""
-        if not self.networks.classes:
-            return None
+    def _request(self, n: int, seed: int) -> Request:
+        """Return the request of an evaluation of n examples."""
         try:
-            return sample_labels(self.networks, self.dataset, n, seed=seed, stream=self.stream)
+            return task_of(self.data.spec).ask(self.dataset, n, classes=self.networks.classes, seed=seed, stream=self.stream)
         except UserError as error:
+            if self.data.given:
+                raise
             raise UserError(f"the class frequencies need the data, and {error}; or choose one class, e.g. --class 0") from error
 
     def _class_of(self, label: str | int) -> int:

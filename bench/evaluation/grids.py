@@ -12,9 +12,11 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from bench.core import random_streams
-from bench.core.spec import Dataset, Latent, Networks, to_bytes
+from bench.core.spec import Dataset, Latent, Networks, to_bytes, to_unit_range
 from bench.evaluation.sampling import evaluation_mode, slerp
 from bench.evaluation.scatter import scatter_png
+from bench.tasks.catalog import task_of
+from bench.tasks.task import Request
 
 PICTURE_SEED = 0  # the same for every run: equal latent widths get equal noise
 SIDE = 8
@@ -28,6 +30,23 @@ def fixed_latents(networks: Networks, device: torch.device, n: int = SIDE * SIDE
     labels = torch.arange(n, device=device) * networks.classes // n if networks.classes else None
     with evaluation_mode(networks):
         return networks.draw(n, random_streams.stream(PICTURE_SEED, "grid", device), labels)
+
+
+def picture_latents(networks: Networks, dataset: Dataset, device: torch.device) -> Latent:
+    """Return the latents of all pictures of a run: those of fixed noise, or of fixed test inputs in a translation."""
+    request = _request(dataset)
+    if request is None:
+        return fixed_latents(networks, device, picture_size(dataset))
+    labels = None if request.labels is None or not networks.classes else request.labels.to(device)
+    with evaluation_mode(networks):
+        latent = networks.draw(request.n, random_streams.stream(PICTURE_SEED, "grid", device), labels)
+    assert request.given is not None
+    return replace(latent, given=to_unit_range(request.given.to(device)))
+
+
+def _request(dataset: Dataset) -> Request | None:
+    picture = task_of(dataset.spec).picture
+    return None if picture is None else picture(dataset)
 
 
 def picture_size(dataset: Dataset) -> int:
@@ -48,7 +67,17 @@ def generated_png(networks: Networks, latents: Latent, dataset: Dataset) -> byte
     """Sample the networks on these latents in evaluation mode and draw the result as PNG bytes."""
     with evaluation_mode(networks):
         output = networks.sample(latents)
-    return picture_of(output.cpu() if dataset.spec.kind == "points" else to_bytes(output).cpu(), dataset)
+    made = output.cpu() if dataset.spec.kind == "points" else to_bytes(output).cpu()
+    return picture_of(made, dataset) if latents.given is None else translations_png(made, dataset)
+
+
+def translations_png(made: Tensor, dataset: Dataset) -> bytes:
+    """Draw what a variant makes of the fixed test inputs, in their order, beside the inputs, as PNG bytes."""
+    request, arrange = _request(dataset), task_of(dataset.spec).arrange
+    assert request is not None
+    assert arrange is not None
+    layout = arrange(request, made)
+    return strips_png(layout.images, layout.columns)
 
 
 def grid_of(images: Tensor) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,22 +17,24 @@ from bench.core import serialization
 from bench.core.config import RESULTS_VERSION, VARIANTS, RunConfig, config_for, short_hash
 from bench.core.environment import device_of
 from bench.core.errors import UserError
-from bench.core.spec import Dataset
+from bench.core.spec import Dataset, DataShape
 from bench.core.threads import limited_threads
 from bench.data.cache import cache_root
-from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples, reference_images
+from bench.evaluation.evaluator import Evaluator, Measurement, reference_images
+from bench.evaluation.samples import Samples, companions_of, draw_samples
+from bench.evaluation.sampling import sample
 from bench.metrics import definitions, real_statistics
 from bench.metrics.cache import plain
 from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
+from bench.tasks.catalog import task_of
 from bench.training.build import assemble
 
 log = logging.getLogger(__name__)
 
 KINDS = {
     "real": "as many real training images, measured against the test split",
-    "untrained": "an untrained generator (dcgan; dcgan-deep for odd or large sides; mlp-2d for points), seed 0",
+    "untrained": "an untrained generator (dcgan; dcgan-deep for odd or large sides; mlp-2d for points; the task's own network), seed 0",
 }
-DCGAN_SIDES = range(8, 65, 4)  # pixels. Other sizes use the deeper networks, which take any size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +84,8 @@ def reference_row(kind: str, evaluator: Evaluator) -> ReferenceRow:
         if row is None:
             evaluator.prepare()  # once on each machine, so not part of the duration
             started = time.perf_counter()
-            samples = SAMPLES[kind](evaluator)
-            measurement = evaluator.full(samples.data, walks=samples.walks)
+            samples = reference_samples(kind, evaluator)
+            measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels, companions=samples.companions)
             row = ReferenceRow(
                 measurement=replace(measurement, nearest=None), seconds=time.perf_counter() - started
             )  # images are not cached
@@ -98,25 +99,29 @@ def _is_cacheable(row: ReferenceRow) -> bool:
     return not row.measurement.raised and None not in metric_sources().values()
 
 
+def rows_of(data: DataShape) -> dict[str, str]:
+    """Return the reference rows of data with this shape, with one line about each."""
+    task = task_of(data)
+    return KINDS | {kind: row.idea for kind, row in task.rows.items() if row.fits(data)}
+
+
+def reference_samples(kind: str, evaluator: Evaluator) -> Samples:
+    """Return the samples of a reference row."""
+    dataset = evaluator.dataset
+    if kind == "real":
+        return Samples(data=reference_images(dataset, evaluator.n))
+    if kind == "untrained":
+        networks = assemble(_untrained_config(dataset), dataset.spec)[0]
+        return draw_samples(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
+    task = task_of(dataset.spec)
+    request = task.ask(dataset, evaluator.n, classes=0, seed=0, stream=kind)
+    made = task.rows[kind].make(dataset, request)
+    return Samples(data=made, labels=request.labels, companions=companions_of(evaluator, None, request, made, sample, whole=False))
+
+
 def _untrained_config(dataset: Dataset) -> RunConfig:
-    if dataset.spec.kind == "points":
-        return config_for("ns-gan", {"networks": "mlp-2d"})
-    _, height, side = dataset.spec.shape
-    if height == side and side in DCGAN_SIDES:
-        return config_for("dcgan")
-    return config_for("dcgan", {"networks": "dcgan-deep", "recipe.width": 16})
-
-
-def _real(evaluator: Evaluator) -> Samples:
-    return Samples(data=reference_images(evaluator.dataset, evaluator.n))
-
-
-def _untrained(evaluator: Evaluator) -> Samples:
-    networks = assemble(_untrained_config(evaluator.dataset), evaluator.dataset.spec)[0]
-    return draw_samples(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
-
-
-SAMPLES: dict[str, Callable[[Evaluator], Samples]] = {"real": _real, "untrained": _untrained}
+    variant, settings = task_of(dataset.spec).untrained(dataset.spec)
+    return config_for(variant, settings)
 
 
 def _path(kind: str, evaluator: Evaluator) -> Path:

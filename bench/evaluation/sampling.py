@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.core import random_streams
-from bench.core.spec import Dataset, Latent, Networks, to_bytes
+from bench.core.spec import Dataset, Latent, Networks, to_bytes, to_unit_range
+from bench.tasks.catalog import task_of
 from bench.training.precision import float32_products
 
 log = logging.getLogger(__name__)
@@ -23,28 +24,34 @@ WALK_STEPS = 16
 
 def sample(
     networks: Networks, *, n: int, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None,
-    stream: str = random_streams.EVALUATION, points: bool = False,
+    given: Tensor | None = None, stream: str = random_streams.EVALUATION, points: bool = False,
 ) -> Tensor:  # fmt: skip
     """Sample n images uint8 [n, C, H, W], or points float32 [n, D], on the CPU.
 
-    Draws all latents at once and then slices them, so the batch size changes no example. `labels` [n] are for conditional models.
+    Draws all latents at once and then slices them, so the batch size changes no example. `labels` [n] are for conditional models, `given`
+    uint8 [n, ...] for those that translate.
     """
     with evaluation_mode(networks), torch.no_grad(), torch.autocast(device.type, enabled=False):
         latent = networks.draw(n, random_streams.stream(seed, stream, device), None if labels is None else labels.to(device))
-        return generate(networks, latent, batch_size, points=points)
+        return generate(networks, replace(latent, given=given), batch_size, points=points)
+
+
+def is_random(networks: Networks) -> bool:
+    """Return whether two outputs of the networks may differ although labels and given examples are equal."""
+    latent = networks.draw(1, random_streams.stream(0, "probe", next(networks.parameters()).device), _one_label(networks))
+    return latent.z.numel() > 0 or any(part.numel() > 0 for part in latent.extra.values())
+
+
+def _one_label(networks: Networks) -> Tensor | None:
+    return torch.zeros(1, dtype=torch.int64, device=next(networks.parameters()).device) if networks.classes else None
 
 
 def sample_labels(networks: Networks, dataset: Dataset, n: int, *, seed: int, stream: str = random_streams.EVALUATION) -> Tensor | None:
-    """Sample labels [n] of training examples for a conditional model. Returns None for other models.
+    """Sample labels [n] for a conditional model by the task of the dataset. Returns None for other models.
 
     Raises ValueError if the dataset has no labels.
     """
-    if not networks.classes:
-        return None
-    labels = dataset.split("train").labels
-    if labels is None:
-        raise ValueError(f"{dataset.name} has no labels for a conditional model: choose a labelled dataset")
-    return labels[torch.randint(len(labels), (n,), generator=random_streams.stream(seed, f"{stream}-labels"))]
+    return task_of(dataset.spec).ask(dataset, n, classes=networks.classes, seed=seed, stream=stream).labels
 
 
 def sample_walks(networks: Networks, *, seed: int, batch_size: int, device: torch.device, labels: Tensor | None = None) -> Tensor:
@@ -87,12 +94,17 @@ def generate(networks: Networks, latent: Latent, batch_size: int, *, points: boo
     """Generate images uint8 [n, C, H, W], or points float32 [n, D], from latents, on the CPU. Expects networks in evaluation mode."""
     parts, broken = [], 0
     for start in range(0, len(latent), batch_size):
-        output = networks.sample(latent[start : start + batch_size])
+        output = networks.sample(_on_device(latent[start : start + batch_size]))
         broken += int((~output.isfinite()).flatten(1).any(dim=1).sum())
         parts.append(output.float().cpu() if points else to_bytes(output).cpu())
     if broken:
         log.warning("%d of %d generated examples contain infinite or NaN values", broken, len(latent))
     return torch.cat(parts)
+
+
+def _on_device(latent: Latent) -> Latent:
+    """Return the latent with its given examples in [-1, 1] on its device."""
+    return latent if latent.given is None else replace(latent, given=to_unit_range(latent.given.to(latent.z.device)))
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from bench.core.errors import UserError
 from bench.core.memory import keep_freed_memory
 from bench.core.registry import load_catalogs
 from bench.core.spec import Networks
-from bench.evaluation.evaluator import Evaluator, capabilities, draw_samples, evaluator_of
+from bench.evaluation.evaluator import Evaluator, capabilities, evaluator_of
+from bench.evaluation.samples import draw_samples
 from bench.metrics.columns import FID_CLASSIFIER, card
 from bench.runs.preparation import prepare
 from bench.training.loop import train

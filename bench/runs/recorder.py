@@ -16,7 +16,8 @@ from bench.core.memory import peak_memory_mb
 from bench.core.spec import Latent, Networks, Progress
 from bench.evaluation import best_checkpoint, grids, latent_space
 from bench.evaluation.best_checkpoint import BestCheckpoint
-from bench.evaluation.evaluator import Evaluator, Measurement, Samples, draw_samples
+from bench.evaluation.evaluator import Evaluator, Measurement
+from bench.evaluation.samples import Samples, draw_samples
 from bench.metrics.columns import BEST
 from bench.runs.health import Flag, flags
 from bench.runs.preparation import Work
@@ -91,8 +92,12 @@ class Recorder:
         """Return the sample grid of the fixed latents as a PNG."""
         networks, dataset = self._work.trainer.eval_networks, self._work.dataset
         if self._latents is None:
-            self._latents = grids.fixed_latents(networks, self._work.device, grids.picture_size(dataset))
+            self._latents = grids.picture_latents(networks, dataset, self._work.device)
         return grids.generated_png(networks, self._latents, dataset)
+
+    def _interpolates(self) -> bool:
+        """Return whether the generator has latents between which a picture can interpolate."""
+        return self._latents is not None and self._latents.z.shape[1] > 0 and self._latents.given is None
 
     def interpolation(self) -> bytes:
         """Return the interpolations between fixed latents as a PNG."""
@@ -117,7 +122,7 @@ class Recorder:
         grid = self.grid()
         log_.artifact(results.FINAL_GRID, grid)
         log_.image(SAMPLES, trainer.budget_images or trainer.images, grid)
-        if self._work.dataset.spec.kind == "image":
+        if self._work.dataset.spec.kind == "image" and self._interpolates():
             log_.artifact(results.INTERPOLATION, self.interpolation())
             evidence |= self._explore_latents(evaluator)
         return self.close(values, evidence)
@@ -220,7 +225,10 @@ class Recorder:
         evaluator.prepare(whole=whole)  # this happens once on a machine, so the evaluation clock excludes it
         started = time.perf_counter()
         samples = samples_of_run(self._work, evaluator, networks or self._work.trainer.eval_networks, stream=stream, whole=whole)
-        measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels) if whole else evaluator.curve(samples.data)
+        if whole:
+            measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels, companions=samples.companions)
+        else:
+            measurement = evaluator.curve(samples.data, companions=samples.companions)
         self.evaluate_seconds += time.perf_counter() - started
         return measurement
 

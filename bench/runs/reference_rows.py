@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bench.core.config import DATASETS, Evaluation
 from bench.core.threads import limited_threads
-from bench.evaluation.evaluator import Evaluator, evaluator_for
+from bench.evaluation.evaluator import OF_NETWORKS, Evaluator, evaluator_for
 from bench.evaluation.grids import picture_of
-from bench.evaluation.reference_rows import KINDS, SAMPLES, reference_row, row_hash
+from bench.evaluation.reference_rows import reference_row, reference_samples, row_hash, rows_of
 from bench.metrics.columns.recorded import described
 from bench.runs.origin import inputs_of, origin
 from bench.runs.types import RunResult
@@ -30,13 +30,13 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
         raise ValueError(f"no metric can be measured on {dataset_name}")
     row = reference_row(kind, evaluator)
     tags = {
-        "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": KINDS[kind], "dataset": dataset.name, "seed": "0",
+        "kind": "reference", "headline": evaluator.headline, "variant": kind, "idea": rows_of(dataset.spec)[kind], "dataset": dataset.name, "seed": "0",
         MADE_BY: "" if row.measurement.raised else row_hash(kind, evaluator),  # empty: the next command measures the row again
         "protocol": evaluator.protocol_hash, "claims": str(dataset.claims).lower(), "device": "cpu", **origin(),
     }  # fmt: skip
     log_ = Tracker(uri, results.REFERENCES).start_run(f"{kind}-{dataset.name}", tags, {"dataset": dataset.name})
     log_.inputs(inputs_of(dataset))
-    metrics = evaluator.protocol()
+    metrics = {key: found for key, found in evaluator.protocol(OF_NETWORKS).items() if key in row.measurement.values}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": evaluator.protocol_hash, "cards": described(metrics)})
     log_.json(results.EVIDENCE, {**row.measurement.evidence, "reasons": dict(row.measurement.reasons)})
     grid = _picture(kind, evaluator)
@@ -50,4 +50,4 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
 
 def _picture(kind: str, evaluator: Evaluator) -> bytes:
     with limited_threads(1):
-        return picture_of(SAMPLES[kind](evaluator).data, evaluator.dataset)
+        return picture_of(reference_samples(kind, evaluator).data, evaluator.dataset)

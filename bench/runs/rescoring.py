@@ -19,9 +19,10 @@ import pandas as pd
 from bench.core.config import DATASETS, Evaluation, RunConfig, short_hash
 from bench.core.errors import UserError, one_line
 from bench.core.threads import limited_threads
-from bench.evaluation.evaluator import Evaluator, Measurement, draw_samples, evaluator_for, unmeasurable
+from bench.evaluation.evaluator import OF_NETWORKS, Evaluator, Measurement, evaluator_for, unmeasurable
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
+from bench.evaluation.samples import draw_samples
 from bench.metrics.columns import BEST, FID_CLASSIFIER, SE
 from bench.metrics.columns.recorded import described
 from bench.runs.preparation import curve_protocol, warn_without_labels
@@ -108,7 +109,7 @@ def _measure_samples(generator: RecordedGenerator, evaluator: Evaluator, evaluat
             evaluator, generator.networks, seed=generator.config.seed, batch_size=evaluation.batch_size, device=generator.device,
             stream=generator.stream,
         )  # fmt: skip
-        return evaluator.full(samples.data, walks=samples.walks, labels=samples.labels)
+        return evaluator.full(samples.data, walks=samples.walks, labels=samples.labels, companions=samples.companions)
 
 
 def _open_log(
@@ -194,7 +195,7 @@ def _clear_lost_metrics(client: MlflowClient, tracked: Run, measurement: Measure
 def _protocol(artifacts: Artifacts, run_id: str, evaluator: Evaluator, measurement: Measurement) -> dict[str, Any]:
     """Return the evaluation protocols of the run, with the current ones for the metrics of this measurement."""
     before = artifacts.read_json(run_id, results.PROTOCOL) or {}
-    current = {key: found for key, found in evaluator.protocol(conditional=True).items() if key in measurement.values}
+    current = {key: found for key, found in evaluator.protocol(OF_NETWORKS).items() if key in measurement.values}
     metrics, cards = {**before.get("metrics", {}), **current}, {**before.get("cards", {}), **described(current)}
     return {**before, "metrics": metrics, "all": evaluator.protocol_hash, "cards": cards}
 

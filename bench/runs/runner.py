@@ -22,6 +22,7 @@ from bench.core.spec import Dataset
 from bench.core.threads import limited_threads
 from bench.data.record import record_of
 from bench.evaluation.evaluator import evaluator_for
+from bench.evaluation.samples import words_of_networks
 from bench.metrics.columns import recorded
 from bench.runs.action import Action, Checkpoint, choose_action
 from bench.runs.checkpointing import Checkpointer, interval
@@ -221,7 +222,7 @@ def _open_log(work: Work, context: RunContext, folder: Path, action: Action, che
         )
     log_.artifact(results.CONFIG, config.canonical().encode())
     log_.inputs(inputs_of(work.dataset))
-    metrics = evaluator.protocol(conditional=bool(work.trainer.networks.classes)) if evaluator else {}
+    metrics = evaluator.protocol(words_of_networks(work.trainer.networks)) if evaluator else {}
     log_.json(results.PROTOCOL, {"metrics": metrics, "all": work.protocol, "cards": recorded.described(metrics)})
     described = environment.describe(work.device, threads=config.threads, precision=work.trainer.precision)
     log_.json(results.ENVIRONMENT, described)

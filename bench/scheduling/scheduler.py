@@ -13,7 +13,7 @@ from bench.core.atomic_files import check_writable, make_folder
 from bench.core.config import DATASETS, Evaluation
 from bench.core.environment import source_commit
 from bench.evaluation.evaluator import evaluator_for, unmeasurable
-from bench.evaluation.reference_rows import KINDS
+from bench.evaluation.reference_rows import rows_of
 from bench.metrics.extractors import classifier_is_ready
 from bench.runs.auto_choice import Auto, Choice, record_choices, resolve
 from bench.runs.checkpointing import interval
@@ -219,7 +219,7 @@ def reference_jobs(wanted: Iterable[tuple[str, Evaluation]], uri: str, folder: P
             )
             continue
         rows = Tracker(uri, REFERENCES)  # restores a deleted experiment, with its rows
-        for kind in KINDS:
+        for kind in rows_of(DATASETS.get(dataset).spec):
             if not has_reference(rows, kind, evaluator):
                 jobs.append(ReferenceJob.of(kind, dataset, evaluation, uri, str(folder)))
     return jobs

@@ -21,14 +21,13 @@ class Request:
     n: int
     labels: Tensor | None = None  # [n]: the class, or the target domain, of each example. None for unconditional models
     given: Tensor | None = None  # uint8 [n, *given]: the examples to translate
+    given_labels: Tensor | None = None  # [n]: the domain of each given example, if outputs are translated back to a domain
     truth: Tensor | None = None  # uint8 [n, *shape]: what should be made of them, if that is known
     truth_labels: Tensor | None = None  # [n]: the class of the truth
 
     def part(self, rows: Tensor) -> Request:
         """Return the request of some rows [m] int64."""
-        found: dict[str, Any] = {
-            part.name: value[rows] for part in fields(self) if isinstance(value := getattr(self, part.name), Tensor)
-        }
+        found: dict[str, Any] = {part.name: value[rows] for part in fields(self) if isinstance(value := getattr(self, part.name), Tensor)}
         return replace(self, n=len(rows), **found)
 
 

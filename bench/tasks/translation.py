@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from bench.core.errors import UserError
-from bench.core.spec import Dataset, DataShape
+from bench.core.spec import Dataset
 from bench.tasks.task import Layout, Request, ScaleRow, Task
 
 COLUMNS = 8  # inputs in a row of a picture
@@ -41,7 +41,7 @@ def ask_domains(dataset: Dataset, n: int, *, classes: int, seed: int, stream: st
     given, labels, domains = _inputs(dataset, n), test.labels, dataset.spec.classes
     assert labels is not None
     turn = torch.arange(n) % (domains - 1)
-    return Request(n=n, given=given, labels=(labels[:n] + 1 + turn) % domains)
+    return Request(n=n, given=given, given_labels=labels[:n], labels=(labels[:n] + 1 + turn) % domains)
 
 
 def _inputs(dataset: Dataset, n: int) -> Tensor:

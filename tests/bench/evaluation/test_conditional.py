@@ -79,7 +79,7 @@ def test_a_class_with_too_few_images_has_no_covariance() -> None:
 def test_without_labels_both_metrics_are_missing_and_the_protocol_is_the_same() -> None:
     whole = Evaluator(DATASETS.get("digits"), errors=False)
     assert not {ACCURACY, INTRA} & set(whole.keys)
-    assert {ACCURACY, INTRA} == set(whole.protocol(conditional=True)) - set(whole.protocol())
+    assert {ACCURACY, INTRA} == set(whole.protocol({"asked"})) - set(whole.protocol())
     assert set(whole.protocol()) == set(whole.keys)
     assert not {ACCURACY, INTRA} & set(evaluator().full(DATASETS.get("digits").split("test").data).values)
 
