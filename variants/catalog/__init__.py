@@ -11,13 +11,18 @@ from variants import divergences as _divergences
 from variants.networks import began as _began
 from variants.networks import dcgan as _dcgan
 from variants.networks import dcgan_deep as _dcgan_deep
+from variants.networks import disco_conv as _disco_conv
 from variants.networks import lucic as _lucic
 from variants.networks import mlp as _mlp
 from variants.networks import mlp_2d as _mlp_2d
 from variants.networks import mlp_denoiser as _mlp_denoiser
+from variants.networks import pix2pix_unet as _pix2pix_unet
 from variants.networks import progressive as _progressive
 from variants.networks import r3gan as _r3gan
 from variants.networks import resnet as _resnet
+from variants.networks import resnet_translator as _resnet_translator
+from variants.networks import srresnet as _srresnet
+from variants.networks import star as _star
 from variants.networks import style as _style
 from variants.networks import unet as _unet
 
