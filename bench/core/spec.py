@@ -108,6 +108,39 @@ class Stacked(Protocol):
     def base(self) -> Dataset: ...
 
 
+@runtime_checkable
+class Judged(Protocol):
+    """A dataset whose outputs the extractors of another dataset see, because its own examples are made from those of that dataset.
+
+    The images to make have the shape of the judge's. If they have no labels, `judge_classes` is empty.
+    """
+
+    @property
+    def judge(self) -> Dataset:
+        """The dataset with the classifier and the distilled network."""
+        ...
+
+    @property
+    def judge_classes(self) -> tuple[int, ...]:
+        """The judge's class of each label: entry k is of label k."""
+        ...
+
+
+@runtime_checkable
+class Licensed(Protocol):
+    """A dataset that states the licence and the authors of its images. Either may be empty, if it is not known."""
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier of the licence."""
+        ...
+
+    @property
+    def attribution(self) -> str:
+        """The authors, as the licence wants them to be named."""
+        ...
+
+
 def to_unit_range(data: Tensor) -> Tensor:
     """Convert images uint8 [N, C, H, W] in 0..255 to float32 in [-1, 1], which the networks see. Points pass unchanged."""
     return data.to(torch.float32).mul_(2.0 / 255.0).sub_(1.0) if data.dtype == torch.uint8 else data
