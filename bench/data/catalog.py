@@ -10,6 +10,10 @@ from bench.core.errors import UserError
 from bench.core.spec import Dataset
 from bench.data import fetched
 from bench.data.cifar10 import CIFAR10
+from bench.data.derived.canny import CannyPlan
+from bench.data.derived.classes import Domains, TwoSides
+from bench.data.derived.downscaled import Downscaled
+from bench.data.derived.edges import EdgePairs
 from bench.data.digits import Digits
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.data.folder.dataset import SCHEME, make
@@ -48,6 +52,9 @@ def resolve_auto() -> str:
     return PREFERRED
 
 
+FASHION_EDGES = CannyPlan(sigma=1.0, low=26, high=51)  # scikit-image's defaults: 0.1 and 0.2 of the white level
+DIGITS_EDGES = CannyPlan(sigma=0.0, low=200, high=400)  # strokes are one or two pixels wide, so smoothing would join their two edges
+
 DIGITS = Digits()
 DATA: tuple[Dataset, ...] = (
     FASHION_MNIST,
@@ -59,6 +66,19 @@ DATA: tuple[Dataset, ...] = (
     StackedImages(name="stacked-fashion", title="Stacked Fashion-MNIST", base=FASHION_MNIST),
     StackedImages(name="stacked-mnist", title="Stacked MNIST", base=MNIST),
     StackedImages(name="stacked-digits", title="Stacked digits 8x8", base=DIGITS),
+    Downscaled(name="fashion-x4", title="Fashion-MNIST, 7 to 28 pixels", origin=FASHION_MNIST, factor=4),
+    Downscaled(name="fashion-x2", title="Fashion-MNIST, 14 to 28 pixels", origin=FASHION_MNIST, factor=2),
+    EdgePairs(name="fashion-edges", title="Fashion-MNIST, edges to image", origin=FASHION_MNIST, plan=FASHION_EDGES),
+    TwoSides(
+        name="fashion-bags2shoes", title="Fashion-MNIST, bags to shoes", origin=FASHION_MNIST, given_classes=(8,), made_classes=(7, 9)
+    ),
+    Domains(name="fashion-tops", title="Fashion-MNIST, five kinds of tops", origin=FASHION_MNIST, classes=(0, 2, 3, 4, 6)),
+    Downscaled(name="digits-x2", title="Digits, 4 to 8 pixels", origin=DIGITS, factor=2),
+    EdgePairs(name="digits-edges", title="Digits 8x8, edges to image", origin=DIGITS, plan=DIGITS_EDGES),
+    TwoSides(
+        name="digits-unpaired", title="Digits 8x8, 0, 6 and 8 to 1 and 7", origin=DIGITS, given_classes=(0, 6, 8), made_classes=(1, 7)
+    ),
+    Domains(name="digits-domains", title="Digits 8x8, domains 1, 4 and 7", origin=DIGITS, classes=(1, 4, 7)),
 )
 for _dataset in DATA:
     DATASETS.register(_dataset.name, _dataset)

@@ -7,7 +7,7 @@ from functools import cache
 
 from bench.core.config import Resize
 from bench.core.errors import UserError, nearest
-from bench.core.spec import Dataset, Stacked
+from bench.core.spec import Dataset, Judged, Stacked
 from bench.metrics.extractors.base import CLASSIFIER, DISTILLED, INCEPTION, PHOTO, PIXELS, Extractor
 from bench.metrics.extractors.bundled import distilled_names, extractor_names, load_distilled, load_extractor
 from bench.metrics.extractors.classifier import ClassifierExtractor
@@ -42,15 +42,25 @@ def extractor_for(kind: str, dataset: Dataset, *, resize: Resize = "tensorflow")
         return load_inception(dataset, resize)
     if kind == PHOTO:
         return load_photo(dataset)
-    if kind == DISTILLED:
-        return load_distilled(dataset.name)
     if kind == PIXELS:
         return PixelExtractor(dataset)
-    return StackedExtractor(_classifier(dataset.base), dataset) if isinstance(dataset, Stacked) else _classifier(dataset)
+    judge = judge_of(dataset)
+    if kind == DISTILLED:
+        return load_distilled(judge.name)
+    return StackedExtractor(_classifier(judge.base), judge) if isinstance(judge, Stacked) else _classifier(judge)
+
+
+def judge_of(dataset: Dataset) -> Dataset:
+    """Return the dataset whose classifier and distilled network see images of a dataset: its judge, or the dataset itself.
+
+    The classifier then predicts classes of the judge. `Judged.judge_classes` has the class of each own label.
+    """
+    return dataset.judge if isinstance(dataset, Judged) else dataset
 
 
 def classifier_is_ready(dataset: Dataset) -> bool:
     """Return whether an evaluation of a dataset need not train a classifier first. Trains nothing."""
+    dataset = judge_of(dataset)
     if isinstance(dataset, Stacked):
         return classifier_is_ready(dataset.base)
     if dataset.spec.kind != "image" or _is_shipped(dataset) or not _has_classifier(dataset):
@@ -60,6 +70,7 @@ def classifier_is_ready(dataset: Dataset) -> bool:
 
 def packed_classifier(dataset: Dataset) -> str:
     """Return this machine's classifier of a dataset for `local.sent`. Empty if the dataset needs none or has a shipped one."""
+    dataset = judge_of(dataset)
     if isinstance(dataset, Stacked):
         return packed_classifier(dataset.base)
     return "" if CLASSIFIER not in kinds_of(dataset) or _is_shipped(dataset) else packed(dataset)
@@ -76,10 +87,12 @@ def _is_shipped(dataset: Dataset) -> bool:
 
 def _has_distilled(dataset: Dataset) -> bool:
     """Return whether the package has a distilled network of exactly this data."""
+    dataset = judge_of(dataset)
     return dataset.name in distilled_names() and load_distilled(dataset.name).card.data_digest == dataset.digest()
 
 
 def _has_classifier(dataset: Dataset) -> bool:
+    dataset = judge_of(dataset)
     if isinstance(dataset, Stacked):
         return _has_classifier(dataset.base)
     why_not = None if _is_shipped(dataset) else untrainable(dataset)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from planted import Contaminated
 
 from bench.core.config import DATASETS
 from bench.core.errors import UserError
+from bench.core.spec import Judged
+from bench.data.derived.canny import CannyPlan
+from bench.data.derived.downscaled import Downscaled
+from bench.data.derived.edges import EdgePairs
 from bench.evaluation.evaluator import Evaluator
 from bench.metrics.columns import FID_CLASSIFIER
 from bench.metrics.extractors import classifier_is_ready, extractor_for, kinds_of
+from bench.metrics.extractors.select import judge_of, packed_classifier
 
 KINDS = ("classifier", "distilled", "pixels")
 
@@ -42,3 +48,41 @@ def test_points_have_none() -> None:
 def test_an_unknown_kind_is_one_line_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"^digits has no extractor 'pixel'; did you mean 'pixels'\?$"):
         extractor_for("pixel", DATASETS.get("digits"))
+
+
+JUDGED = [name for name, dataset in DATASETS if isinstance(dataset, Judged) and dataset.judge.name == "digits"]
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_the_judge_of_a_derived_dataset_lends_its_classifier_and_distilled_network(name: str) -> None:
+    dataset, digits = DATASETS.get(name), DATASETS.get("digits")
+    assert kinds_of(dataset) == KINDS
+    assert classifier_is_ready(dataset)
+    assert packed_classifier(dataset) == "", "a shipped classifier needs not be sent to workers"
+    for kind in ("classifier", "distilled"):
+        assert extractor_for(kind, dataset) is extractor_for(kind, digits)
+    own, theirs = extractor_for("pixels", dataset), extractor_for("pixels", digits)
+    assert own.weights_hash != theirs.weights_hash, "pixel features are not fitted on the dataset itself"
+
+
+def test_the_classifier_of_a_judge_predicts_its_classes() -> None:
+    dataset = DATASETS.get("digits-domains")
+    assert isinstance(dataset, Judged)
+    examples = dataset.split("test")
+    predicted = extractor_for("classifier", dataset)(examples.data).predictions
+    assert examples.labels is not None
+    assert (predicted == torch.tensor(dataset.judge_classes)[examples.labels]).double().mean() > 0.95
+
+
+def test_the_judge_of_a_judge_has_the_last_word() -> None:
+    edges = EdgePairs(name="edges", title="Edges", origin=DATASETS.get("digits-domains"), plan=CannyPlan(sigma=0.0, low=200, high=400))
+    assert judge_of(edges) is DATASETS.get("digits")
+    assert (edges.judge_classes, edges.class_names) == ((1, 4, 7), ("1", "4", "7"))
+    assert extractor_for("classifier", edges) is extractor_for("classifier", DATASETS.get("digits"))
+
+
+def test_derived_data_of_unknown_content_gets_a_classifier_of_its_judge() -> None:
+    other = Contaminated(of=DATASETS.get("digits"), share=0.1)
+    derived = Downscaled(name="small", title="Small", origin=other, factor=2)
+    assert kinds_of(derived) == kinds_of(other) == ("classifier", "pixels")
+    assert classifier_is_ready(derived) == classifier_is_ready(other)
