@@ -140,6 +140,7 @@ def test_row_values_are_computed_once_for_all_half_samples(evaluator: Evaluator,
         return l1(x, y)
 
     monkeypatch.setattr("bench.metrics.translation.l1", recording)
+    monkeypatch.setattr("bench.metrics.companions.l1", recording)
     outputs, _, companions = parts(evaluator)
     evidence = Evidence(outputs, evaluator._real, companions=companions)
     add_half_samples(evidence)
