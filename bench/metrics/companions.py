@@ -5,14 +5,15 @@ The evaluator makes them, and the metrics of translation read them. A metric tha
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from torch import Tensor
 
 from bench.metrics.half_samples import canonical_order
+from bench.metrics.translation import l1
 
 Companion = Literal["given", "truth", "truth_labels", "back", "back_noisy", "again"]  # with one row for each output
 ABSENT: Mapping[str, str] = {
@@ -71,12 +72,31 @@ class Companions:
         return order, replace(self, **changed)
 
 
-class CompanionRows(ABC):
+class CompanionRows:
     """Access to the companions of outputs. Each property raises ValueError if the companion is missing, with the reason."""
 
-    @abstractmethod
+    _companions: Companions
+
     def companion(self, name: Companion) -> Tensor:
         """Return a companion with one row for each output. Raises ValueError with the reason if it is missing."""
+        value: Tensor | None = getattr(self._companions, name)
+        if value is None:
+            raise ValueError(ABSENT[name])
+        return value
+
+    @property
+    def target_classes(self) -> tuple[int, ...]:
+        """The classes of the target side in the numbering of the classifier."""
+        if self._companions.target_classes is None:
+            raise ValueError(ABSENT["target_classes"])
+        return self._companions.target_classes
+
+    @cached_property
+    def identity_distances(self) -> Tensor:
+        """Mean absolute difference of each example of the target side and its translation, in grey levels: [m]. They are no rows of outputs."""
+        if self._companions.identity is None:
+            raise ValueError(ABSENT["identity"])
+        return l1(*self._companions.identity)
 
     @property
     def given(self) -> Tensor:

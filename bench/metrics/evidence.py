@@ -21,10 +21,10 @@ from torch import Tensor
 
 from bench.core.errors import UserError
 from bench.core.spec import Mixture
-from bench.metrics import diversity, modes, ms_ssim, spectrum, translation
+from bench.metrics import diversity, modes, ms_ssim, spectrum
 from bench.metrics.cas import classification_accuracy_score
 from bench.metrics.columns import Card, measured, register_card
-from bench.metrics.companions import ABSENT, Companion, CompanionRows, Companions
+from bench.metrics.companions import CompanionRows, Companions
 from bench.metrics.extractors import CLASSIFIER, INCEPTION, PIXELS, Features
 from bench.metrics.fidelity import kernel_distance, kernel_distances
 from bench.metrics.metric_values import MetricValues
@@ -96,30 +96,6 @@ class Evidence(MetricValues, CompanionRows):
         if self._asked is None:
             raise ValueError("these images have no labels")
         return self._asked
-
-    def companion(self, name: Companion) -> Tensor:
-        """Return a companion with one row for each output. Raises ValueError with the reason if it is missing."""
-        value: Tensor | None = getattr(self._companions, name)
-        if value is None:
-            raise ValueError(ABSENT[name])
-        return value
-
-    @property
-    def target_classes(self) -> tuple[int, ...]:
-        """The classes of the target side in the numbering of the classifier. Raises ValueError if they are unknown."""
-        if self._companions.target_classes is None:
-            raise ValueError(ABSENT["target_classes"])
-        return self._companions.target_classes
-
-    @cached_property
-    def identity_distances(self) -> Tensor:
-        """Mean absolute difference of each example of the target side and its translation, in grey levels: [m]. They are no rows of outputs.
-
-        Raises ValueError if no example of the target side was translated.
-        """
-        if self._companions.identity is None:
-            raise ValueError(ABSENT["identity"])
-        return translation.l1(*self._companions.identity)
 
     def per_row(self, function: RowFunction) -> Tensor:
         """Return function(evidence) [n, ...], which has one row for each output, computed once. A half-sample gets its rows of it.

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from bench.metrics import ms_ssim
 from bench.metrics.diversity import vendi_score
+from bench.metrics.extractors.pixels import block_rows, pixels, principal_components
 from bench.metrics.spectrum import ROUNDING
 
 # Part of the definition of the metrics: a change increases the version on their cards.
@@ -58,28 +58,23 @@ def distances(features: Tensor, others: Tensor) -> Tensor:
 
 
 def effective_share(outputs: Tensor, inputs: Tensor) -> float:
-    """Return the effective number of different outputs, divided by that of the inputs. Both are features [n, d] of one extractor.
+    """Return the effective number of different outputs, divided by that of the inputs. Both are features [n, d], [n, e].
 
     The effective number is the Vendi score. If all outputs are equal, the result is 1 / (the Vendi score of the inputs).
     """
     return vendi_score(outputs) / vendi_score(inputs)
 
 
-def resized(images: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return uint8 images [n, c, h, w] in another shape (C, H, W), for an extractor of the target side.
+def input_features(images: Tensor, dims: int) -> Tensor:
+    """Return features of the inputs, uint8 [n, c, h, w], for `effective_share`: their first principal components, at most `dims`: [n, d] float32.
 
-    Enlarges with bicubic interpolation, and reduces with its smoothed form. Grey images get equal channels. Colour images become the mean
-    of their channels.
+    The extractor `pixels` defines the features of outputs in the same way, from the training images of the target side. So both sides are
+    centred, and their images may have different shapes.
     """
-    channels, height, width = shape
-    if tuple(images.shape[1:]) == shape:
-        return images
-    found = images.float()
-    if images.shape[1] != channels:
-        found = found.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
-    if images.shape[2:] != (height, width):
-        found = functional.interpolate(found, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
-    return found.round().clamp(0, 255).to(torch.uint8)
+    dims = max(1, min(dims, images[0].numel(), len(images) - 1))
+    parts = principal_components(images, dims)
+    blocks = images.split(block_rows(images))
+    return torch.cat([(pixels(block) - parts["mean"]) @ parts["components"] / parts["scale"] for block in blocks])
 
 
 def _by_row(sums: Callable[[Tensor, Tensor], Tensor], images: Tensor, others: Tensor) -> Tensor:

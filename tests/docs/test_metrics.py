@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
+import planted_translation
 import pytest
 from planted import FAILURES
 from planted_tables import COLUMNS, FAILURES_HEADING, PHOTO_COLUMNS, PHOTO_HEADING, PHOTO_ROWS, SCALE_HEADING, label, read_table, titled
+from planted_translation import PERFECT
 
 from bench.metrics import diversity, fidelity, half_samples, modes, ndb, neighbours
 from bench.metrics.columns import BUILT_IN, HEADLINES, card, measured
+from bench.metrics.columns.definition import TRANSLATION_NEEDS
+from bench.metrics.spectrum import ROUNDING
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
@@ -40,7 +45,8 @@ def test_what_metrics_need_is_explained() -> None:
 
 def test_measured_tables_are_complete() -> None:
     scale = read_table(PAGE, SCALE_HEADING)
-    given = {titled(key) for key in KEYS if not {"modes", "mixture", "inception", "photo", "asked"} & set(card(key).needs)}
+    other_data = {"modes", "mixture", "inception", "photo", "asked", *TRANSLATION_NEEDS}
+    given = {titled(key) for key in KEYS if not other_data & set(card(key).needs)}
     assert set(scale) == given
     failures = read_table(PAGE, FAILURES_HEADING)
     assert list(failures["real"]) == [titled(key) for key in COLUMNS]
@@ -49,7 +55,12 @@ def test_measured_tables_are_complete() -> None:
     photo, named = read_table(PAGE, PHOTO_HEADING), {failure.name: failure for failure in FAILURES}
     assert list(photo) == ["real", *(label(named[name], severity) for name, severity in PHOTO_ROWS)]
     assert list(photo["real"]) == [titled(key) for key in PHOTO_COLUMNS]
-    assert all(cell for row in (*scale.values(), *failures.values(), *photo.values()) for cell in row.values())
+    translation = read_table(PAGE, planted_translation.HEADING)
+    named_rows = [(failure, severity) for failure in (PERFECT, *planted_translation.FAILURES) for severity in failure.severities]
+    assert list(translation) == [planted_translation.label(*row) for row in named_rows]
+    assert list(translation["truth"]) == [titled(key) for key in planted_translation.COLUMNS]
+    tables = (scale, failures, photo, translation)
+    assert all(cell for table in tables for row in table.values() for cell in row.values())
 
 
 def test_thresholds_are_those_of_the_code() -> None:
@@ -62,6 +73,8 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert f"in their neighbourhood, k = {neighbours.K_BALL}" in text
     assert f"{ndb.MOST_BINS} k-means cells" in text
     assert f"at {fidelity.INFINITY_SIZES} sample sizes" in text
+    assert "equal images have 58.9 dB" in text
+    assert f"{10 * math.log10(255**2 / ROUNDING):.1f}" == "58.9"
     assert f"{100 * (1 - diversity.DUPLICATE_QUANTILE):.1f} % of real images" in text
 
 

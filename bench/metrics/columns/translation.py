@@ -110,7 +110,7 @@ TRANSLATION = (
         unit="of inputs",
         needs=("image", "given", "pixels"),
         citation="Defined here, on the Vendi score of Friedman and Dieng 2022, arXiv 2210.02410",
-        meaning="Effective number of different outputs (Vendi score in pixel features), divided by that of the inputs. Near 0 means that many inputs have the same output. "
+        meaning="Effective number of different outputs (Vendi score in principal components of pixels), divided by that of the inputs in their own components. Near 0 means that many inputs have the same output. "
         "The target side may be more or less varied than the inputs, so compare with the reference rows. With noise, it may exceed the value of real images.",
     ),
     Card(

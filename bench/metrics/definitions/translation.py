@@ -9,7 +9,7 @@ from bench.metrics import spectrum, translation
 from bench.metrics.columns import card
 from bench.metrics.definitions.mean import mean
 from bench.metrics.evidence import Evidence, metric
-from bench.metrics.extractors import CLASSIFIER, PIXELS
+from bench.metrics.extractors import CLASSIFIER
 
 
 @metric(card("fidelity/l1"))
@@ -114,8 +114,7 @@ def _differences(evidence: Evidence) -> Tensor:
 
 
 def _input_features(evidence: Evidence) -> Tensor:
-    """Return the pixel features of the inputs, which get the shape of outputs."""
-    return evidence.real.extractor(PIXELS)(translation.resized(evidence.given, evidence.dataset.spec.shape)).features
+    return translation.input_features(evidence.given, evidence.pixels.features.shape[1])
 
 
 def _nyquist_powers(evidence: Evidence) -> Tensor:

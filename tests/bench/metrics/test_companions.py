@@ -135,11 +135,12 @@ def test_a_half_sample_has_the_companions_of_its_rows(evaluator: Evaluator) -> N
 def test_row_values_are_computed_once_for_all_half_samples(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def counted(x: Tensor, y: Tensor) -> Tensor:
+    def recording(x: Tensor, y: Tensor) -> Tensor:
         calls.append(len(x))
         return l1(x, y)
 
-    monkeypatch.setattr("bench.metrics.translation.l1", counted)
+    monkeypatch.setattr("bench.metrics.translation.l1", recording)
+    monkeypatch.setattr("bench.metrics.companions.l1", recording)
     outputs, _, companions = parts(evaluator)
     evidence = Evidence(outputs, evaluator._real, companions=companions)
     add_half_samples(evidence)

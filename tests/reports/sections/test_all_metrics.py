@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from synthetic_results import FID, NEW, SyntheticRun, complete, points, references, results, synthetic_runs
 
+from bench.metrics.columns import BUILT_IN, card, measured
 from reports.document import Table
-from reports.sections import all_metrics
+from reports.sections import all_metrics, glossary
 from reports.sections.metric_tables import median_cell
 from reports.view import view
 
@@ -54,3 +55,9 @@ def test_collapse_that_could_not_be_judged() -> None:
     runs = [replace(run, metrics={"modes/collapse": math.nan}) for run in synthetic_runs({"a": TWO["a"]})]
     table = tables(runs)["modes"]
     assert [(cell.text, cell.tone) for cell in table.rows[0].cells][-1] == ("not judged", "muted")
+
+
+def test_every_group_of_built_in_metrics_has_its_place() -> None:
+    groups = {card(key).group for key in measured() if key in BUILT_IN}
+    assert groups == set(all_metrics.GROUPS)
+    assert groups < set(glossary.GROUPS)
