@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from bench.core.spec import Batch, Count, DataShape, Latent, Networks, Objective, Player, Recipe, Step, Terms
+from bench.core.spec import Batch, Count, DataShape, Latent, LatentRecipe, Networks, Objective, Player, Recipe, Step, Terms
 from variants.networks.denoiser import build_denoiser
 from variants.recipe import recipe_of
 
@@ -19,7 +19,7 @@ LEAST_LEFT = 1e-12  # minimum share of the data's variance at the last time. Wit
 Variance = Annotated[float, Field(gt=0, lt=1)]
 
 
-class DdpmRecipe(Recipe):
+class DdpmRecipe(LatentRecipe):
     """The recipe of diffusion: the noise schedule and the number of sampling steps."""
 
     z_dim: Literal[0] = Field(0, description="0: the latent of diffusion has the shape of the data")

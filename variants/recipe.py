@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from bench.core.errors import UserError, nearest
-from bench.core.spec import Count, NonNegative, Positive, R, Recipe
+from bench.core.spec import Count, LatentRecipe, NonNegative, Positive, R, Recipe
 from variants.augment import POLICIES
 from variants.losses import LOSSES, AdversarialLoss
 
@@ -16,7 +16,7 @@ GRADIENT_PENALTIES = ("gp", "dragan", "r1", "r2")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class GanRecipe(Recipe):
+class GanRecipe(LatentRecipe):
     """The hyperparameters of every GAN. 0 turns a regulariser off."""
 
     loss: str = Field("non-saturating", description="a registered adversarial loss")

@@ -17,10 +17,10 @@ NormChoice = Literal["published", "instance", "batch", "none"]
 class TranslationRecipe(Recipe):
     """The hyperparameters of every translation. Weights are for data in [-1, 1]. A weight of 0 turns a term off."""
 
-    z_dim: Literal[0] = Field(0, description="0: a translation has no latent vector")
-    z_distribution: Literal["normal"] = Field("normal", description="no effect, because z_dim is 0")
+    batch_size: Annotated[int, Field(ge=1)] = Field(1, description="real images in a batch")
     lr_d: Positive = Field(2e-4, description="learning rate of the player d")
     k: Count = Field(1, description="updates of d in a round")
+    g_updates: Count = Field(1, description="updates of g in a round")
 
     norm_g: NormChoice = Field("published", description="normalisation in the generator; published: that of the networks' paper")
     norm_d: NormChoice = Field("published", description="normalisation in the discriminator; published: that of the networks' paper")
@@ -42,6 +42,7 @@ class TranslationRecipe(Recipe):
     l1: NonNegative = Field(0.0, description="weight of the mean absolute difference from the paired target")
     mse: NonNegative = Field(0.0, description="weight of the mean squared difference from the paired target")
     cycle: NonNegative = Field(0.0, description="weight of the difference from the given image after the translation there and back")
+    cycle_distance: Literal["l1", "mse"] = Field("l1", description="that difference: mean absolute, or mean squared")
     identity: NonNegative = Field(0.0, description="weight of the change that G makes to an example of its own target side")
     feature_matching: NonNegative = Field(
         0.0, description="weight of the difference between D's mean features of real and of generated data"

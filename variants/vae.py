@@ -10,14 +10,28 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.core.errors import UserError
-from bench.core.spec import Batch, DataShape, Kind, Latent, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.spec import (
+    Batch,
+    DataShape,
+    Kind,
+    Latent,
+    LatentRecipe,
+    Networks,
+    NonNegative,
+    Objective,
+    Player,
+    Positive,
+    Recipe,
+    Step,
+    Terms,
+)
 from variants.networks.autoencoder import Norm, build_pair
 from variants.recipe import recipe_of
 
 LEAST = 1e-6  # minimum distance of a probability from 0 and from 1
 
 
-class VaeRecipe(Recipe):
+class VaeRecipe(LatentRecipe):
     """The recipe of a VAE."""
 
     z_distribution: Literal["normal"] = Field("normal", description="N(0, 1): the prior")

@@ -240,8 +240,6 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="real images in a batch")
-    z_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(100, description="width of the latent vector")
-    z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")
     width: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="channels of the narrowest hidden layer; 0: as published")
     lr_g: Positive = Field(2e-4, description="learning rate of the player g")
     optimiser: Literal["adam", "rmsprop", "sgd"] = Field("adam", description="optimiser of all players")
@@ -276,6 +274,13 @@ class Recipe(BaseModel):
         if self.schedule == "constant":
             return base
         return base * self.schedule_gamma ** (epoch // self.schedule_epochs)
+
+
+class LatentRecipe(Recipe):
+    """Hyperparameters of variants whose generator gets a latent vector."""
+
+    z_dim: Annotated[int, Field(ge=1, le=65_536)] = Field(100, description="width of the latent vector")
+    z_distribution: Literal["normal", "uniform"] = Field("normal", description="N(0, 1), or U[-1, 1]")
 
 
 R = TypeVar("R", bound=Recipe)

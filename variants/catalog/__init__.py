@@ -35,6 +35,7 @@ from variants.catalog import labelled as _labelled
 from variants.catalog import autoencoders as _autoencoders
 from variants.catalog import baselines as _baselines
 from variants.catalog import packed as _packed
+from variants.catalog import translation as _translation
 
 # isort: on
 from variants.catalog.entry import register_gan
