@@ -154,8 +154,9 @@ def _translator(name: str, ports: TranslationPorts) -> Translator:
 
 
 def _fitting(ports: TranslationPorts) -> dict[str, Translator]:
-    """Return the registered translators that support these ports, by name."""
-    return {name: found for name, found in NETWORKS if isinstance(found, Translator) and _refusal(found, ports) is None}
+    """Return the registered translators that support these ports, in the order of their names."""
+    translators = {name: found for name, found in NETWORKS if isinstance(found, Translator)}
+    return {name: translators[name] for name in sorted(translators) if _refusal(translators[name], ports) is None}
 
 
 def _refusal(translator: Translator, ports: TranslationPorts) -> str | None:

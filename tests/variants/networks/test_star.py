@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.variants.networks.test_patchgan import reach
+from tests.support.receptive_field import reach
 from variants.networks.star import receptive_field
 from variants.networks.translator import TranslationPorts, build_discriminator, build_translator
 from variants.translation_recipe import TranslationRecipe

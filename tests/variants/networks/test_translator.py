@@ -224,3 +224,17 @@ def test_too_many_layers_of_d(name: str) -> None:
     build_discriminator(name, ports, NARROW.model_copy(update={"patch_layers": most}))
     with pytest.raises(UserError, match=rf"recipe.patch_layers={most + 1} is too much for images of 8x8 pixels; set at most {most}, or 0"):
         build_discriminator(name, ports, NARROW.model_copy(update={"patch_layers": most + 1}))
+
+
+@EVERY_TRANSLATOR
+@pytest.mark.parametrize("size", [(8, 8), (28, 28)])
+def test_every_weight_gets_a_gradient(name: str, size: tuple[int, int]) -> None:
+    """A bias before a normalisation has none, so biases do not count."""
+    ports = ports_for(name, size)
+    generator, discriminator = both(name, ports, NARROW)
+    judgement = discriminator(generator(images(4, ports.given), domains_of(ports, 4)))
+    loss = judgement.logits.square().sum() + (0.0 if judgement.classes is None else judgement.classes.square().sum())
+    loss.backward()
+    for network in (generator, discriminator):
+        weights = {key: weight for key, weight in network.named_parameters() if weight.dim() > 1}
+        assert [key for key, weight in weights.items() if weight.grad is None or not weight.grad.any()] == []
