@@ -12,8 +12,8 @@ NEEDS = (
     "image", "points", "mixture", "modes", "labels", "classifier", "distilled", "pixels", "inception", "photo", "features", "neighbours", "training",
     "latents", "22px", "asked", "cas", "given", "truth", "back", "again", "identity", "target", "11px",
 )  # fmt: skip  # words for `needs`. `bench.evaluation.evaluator.capabilities` lists those of a dataset. "asked": each sample has a requested label
-# The words from "given" are of translation (`bench.metrics.companions`). No dataset of generation provides one of them.
-TRANSLATION_NEEDS = frozenset({"given", "truth", "back", "again", "identity", "target", "11px"})
+# The words from "given" to "target" are of translation (`bench.metrics.companions`). No dataset of generation provides one of them.
+TRANSLATION_NEEDS = frozenset({"given", "truth", "back", "again", "identity", "target"})
 
 
 @dataclass(frozen=True, kw_only=True)
