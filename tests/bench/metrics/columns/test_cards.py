@@ -166,4 +166,4 @@ def test_only_metrics_of_two_extractors_and_cas_are_optional() -> None:
     assert capabilities(digits, inception=True) - capabilities(digits) == {INCEPTION}
     assert capabilities(digits, photo=True) - capabilities(digits) == {PHOTO}
     assert capabilities(digits, cas=True) - capabilities(digits) == {CAS}
-    assert capabilities(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "22px"}
+    assert capabilities(Unlabelled()) == {"image", "features", "latents", "pixels", "neighbours", "training", "11px", "22px"}
