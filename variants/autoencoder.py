@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from bench.core.spec import Batch, Count, DataShape, Kind, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.spec import Batch, Count, DataShape, Kind, LatentRecipe, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
 from variants.gan import GanNetworks
 from variants.networks.autoencoder import Autoencoder, Norm, as_backbone_recipe, build_pair
 from variants.recipe import Share, recipe_of
 
 
-class AutoencoderGanRecipe(Recipe):
+class AutoencoderGanRecipe(LatentRecipe):
     """The recipe of GANs with an autoencoder. These have no logits, so the recipe has no adversarial loss, labels or penalties on logits."""
 
     k: Count = Field(1, description="discriminator updates per generator update, each with fresh data")
