@@ -9,7 +9,21 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from bench.core.spec import Batch, Count, DataShape, Kind, LatentRecipe, Networks, NonNegative, Objective, Player, Positive, Recipe, Step, Terms
+from bench.core.spec import (
+    Batch,
+    Count,
+    DataShape,
+    Kind,
+    LatentRecipe,
+    Networks,
+    NonNegative,
+    Objective,
+    Player,
+    Positive,
+    Recipe,
+    Step,
+    Terms,
+)
 from variants.gan import GanNetworks
 from variants.networks.autoencoder import Autoencoder, Norm, as_backbone_recipe, build_pair
 from variants.recipe import Share, recipe_of

@@ -38,6 +38,7 @@ SSIM_WINDOW = 11  # pixels: the least side for SSIM
 SSIM_SIDE = 2 * SSIM_WINDOW  # for SSIM at half the resolution
 BACK = "back"  # the word in `needs` of metrics for networks that translate back
 OF_NETWORKS = frozenset({LABELS_REQUESTED, BACK})  # words that some networks provide
+OF_SAMPLES = OF_NETWORKS | {"given", "truth", "again", "identity"}  # words that some samples provide
 NO_COMPANIONS = Companions()
 
 
@@ -172,7 +173,7 @@ class Evaluator:
         evidence = self._evidence(data, walks=walks, labels=labels, companions=companions)
         if self.errors:
             add_half_samples(evidence)
-        keys = self.keys_with(words_of(labels, companions))
+        keys = self._keys_with(words_of(labels, companions))
         values = {key: evidence.value(key) for key in keys}
         errors = {f"{key}{SE}": evidence.standard_error(key) for key in keys} if self.errors else {}
         known = {key: error for key, error in errors.items() if math.isfinite(error)}
@@ -186,16 +187,16 @@ class Evaluator:
             raised=tuple(evidence.raised),
         )
 
-    def keys_with(self, words: Collection[str]) -> list[str]:
-        """Return the metrics of networks that provide some of the words `OF_NETWORKS`."""
-        return [key for key in self._optional if OF_NETWORKS & set(card(key).needs) <= set(words)]
+    def _keys_with(self, words: Collection[str]) -> list[str]:
+        """Return the metrics of samples that provide some of the words `OF_SAMPLES`."""
+        return [key for key in self._optional if OF_SAMPLES & set(card(key).needs) <= set(words)]
 
     def protocol(self, words: Collection[str] = ()) -> dict[str, str]:
         """Return the evaluation protocol as one hash for each metric. Compare two numbers only if their hashes are equal.
 
         `words`: those of `OF_NETWORKS` that the networks provide, which have further metrics.
         """
-        return {key: self._metric_protocol(key) for key in self.keys_with(words)}
+        return {key: self._metric_protocol(key) for key in self._keys_with({*words, *self.capabilities})}
 
     @property
     def protocol_hash(self) -> str:
@@ -268,8 +269,9 @@ class Evaluator:
 
 
 def words_of(labels: Tensor | None, companions: Companions) -> set[str]:
-    """Return the words of `OF_NETWORKS` that samples with these labels and companions provide."""
-    return ({LABELS_REQUESTED} if labels is not None else set()) | ({BACK} if companions.back is not None else set())
+    """Return the words of `OF_SAMPLES` that samples with these labels and companions provide."""
+    found = {word for word in OF_SAMPLES - {LABELS_REQUESTED} if getattr(companions, word) is not None}
+    return found | ({LABELS_REQUESTED} if labels is not None else set())
 
 
 def unmeasurable(dataset: Dataset) -> str | None:

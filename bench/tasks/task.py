@@ -70,6 +70,7 @@ class Task:
     untrained: Callable[[DataShape], tuple[str, Mapping[str, Any]]]
     provides: Callable[[DataShape], frozenset[str]]
     lacks: frozenset[str] = frozenset()
+    own_classes: bool = False  # whether the classifier of another dataset chooses among the classes of this data alone
     rows: Mapping[str, ScaleRow] = field(default_factory=dict)
     picture: Callable[[Dataset], Request] | None = None  # the request of every picture; None: fixed noise
     arrange: Callable[[Request, Tensor], Layout] | None = None  # of the request of a picture and what is made of it

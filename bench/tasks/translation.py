@@ -170,6 +170,7 @@ DOMAINS = Task(
     untrained=lambda data: ("stargan", NARROW),
     provides=lambda data: frozenset({"given", "identity"}),
     lacks=OF_GENERATION,
+    own_classes=True,
     rows={"copy": COPY, "mean": MEAN},
     picture=picture_domains,
     arrange=arrange_domains,

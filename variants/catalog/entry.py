@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.core.config import VARIANTS
-from bench.core.spec import DataShape, Networks, Objective, Recipe, TaskName, Variant
+from bench.core.spec import DataShape, Networks, Objective, Recipe, Variant
 from variants.gan import AdversarialObjective, build_gan
 
 NUMBERS = "dcgan's networks and hyperparameters, in batches of 64"
@@ -29,15 +29,3 @@ def register_gan(
 def of_family(family: str) -> Callable[..., Variant]:
     """Return `register_gan` for entries of one family. Lists use the family as a heading."""
     return partial(register_gan, family=family)
-
-
-def register_translation(
-    name: str, *, idea: str, paper: str, networks: str, recipe: Recipe, objective: Callable[[Recipe], Objective],
-    build: Callable[[str, Recipe, DataShape], Networks], tasks: tuple[TaskName, ...], note: str = "", needs_labels: bool = False,
-) -> Variant:  # fmt: skip
-    """Register a variant that translates."""
-    variant = Variant(
-        name=name, idea=idea, paper=paper, networks=networks, recipe=recipe, note=note, objective=objective, build=build, tasks=tasks,
-        needs_labels=needs_labels, family="Translation",
-    )  # fmt: skip
-    return VARIANTS.register(name, variant)

@@ -62,7 +62,7 @@ TRANSLATION = (
         unit="fraction",
         scale="difference",
         margin=0.01,
-        needs=("image", "target", "classifier", "labels"),
+        needs=("image", "target", "classifier"),
         citation="Defined here",
         meaning="Share of outputs that the classifier assigns to a class of the target side. The inputs themselves have a value near 0. Copies of one good image have 1.",
     ),

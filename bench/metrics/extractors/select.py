@@ -13,10 +13,12 @@ from bench.metrics.extractors.bundled import distilled_names, extractor_names, l
 from bench.metrics.extractors.classifier import ClassifierExtractor
 from bench.metrics.extractors.inception import load_inception
 from bench.metrics.extractors.local import classifier_folder, is_cached, packed, trained
+from bench.metrics.extractors.own_classes import OwnClassesExtractor
 from bench.metrics.extractors.photo import load_photo
 from bench.metrics.extractors.pixels import PixelExtractor
 from bench.metrics.extractors.stacked import StackedExtractor
 from bench.metrics.extractors.training_plan import plan_for, untrainable
+from bench.tasks.catalog import task_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,11 @@ def extractor_for(kind: str, dataset: Dataset, *, resize: Resize = "tensorflow")
     judge = judge_of(dataset)
     if kind == DISTILLED:
         return load_distilled(judge.name)
-    return StackedExtractor(_classifier(judge.base), judge) if isinstance(judge, Stacked) else _classifier(judge)
+    if isinstance(judge, Stacked):
+        return StackedExtractor(_classifier(judge.base), judge)
+    if isinstance(dataset, Judged) and task_of(dataset.spec).own_classes:
+        return OwnClassesExtractor(_classifier(judge), dataset.judge_classes)
+    return _classifier(judge)
 
 
 def judge_of(dataset: Dataset) -> Dataset:
