@@ -21,10 +21,11 @@ from bench.core.spec import Dataset, DataShape
 from bench.core.threads import limited_threads
 from bench.data.cache import cache_root
 from bench.evaluation.evaluator import Evaluator, Measurement, reference_images
-from bench.evaluation.samples import Samples, companions_of, draw_samples
+from bench.evaluation.samples import Samples, companions_of, draw_samples, target_classes
 from bench.evaluation.sampling import sample
 from bench.metrics import definitions, real_statistics
 from bench.metrics.cache import plain
+from bench.metrics.companions import Companions
 from bench.metrics.evidence import METRICS, MetricFunction, metric_keys
 from bench.tasks.catalog import task_of
 from bench.training.build import assemble
@@ -109,7 +110,7 @@ def reference_samples(kind: str, evaluator: Evaluator) -> Samples:
     """Return the samples of a reference row."""
     dataset = evaluator.dataset
     if kind == "real":
-        return Samples(data=reference_images(dataset, evaluator.n))
+        return Samples(data=reference_images(dataset, evaluator.n), companions=Companions(target_classes=target_classes(dataset)))
     if kind == "untrained":
         networks = assemble(_untrained_config(dataset), dataset.spec)[0]
         return draw_samples(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))

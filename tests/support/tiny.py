@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from bench.core.spec import Batch, DataShape, Examples, Latent, Networks, Objective, Player, Recipe, Step, Terms, Variant
+from bench.core.spec import Batch, DataShape, Examples, Latent, LatentRecipe, Networks, Objective, Player, Recipe, Step, Terms, Variant
 from bench.training.loop import Trainer
 
 SHAPE = DataShape(kind="image", shape=(1, 8, 8), classes=3)
@@ -25,7 +25,7 @@ def examples(n: int = 96) -> Examples:
 
 def recipe(**numbers: object) -> Recipe:
     """Return a recipe with batches of 8 images."""
-    return Recipe.model_validate({"batch_size": 8, "z_dim": 6, "lr_g": 1e-3, **numbers})
+    return LatentRecipe.model_validate({"batch_size": 8, "z_dim": 6, "lr_g": 1e-3, **numbers})
 
 
 def mlp(inputs: int, outputs: int, *, dropout: float = 0.0, bias: bool = True) -> nn.Sequential:

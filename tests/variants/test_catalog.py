@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
+from contextlib import suppress
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ import torch
 from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
 from bench.core.errors import UserError
 from bench.core.spec import DataShape, Examples, Kind, Recipe
-from bench.evaluation.sampling import sample
+from bench.evaluation.sampling import is_random, sample
+from bench.tasks.catalog import task_of
 from bench.training.build import assemble
 from bench.training.loop import Trainer, train
 from variants.networks.backbone import Backbone
@@ -42,12 +45,28 @@ def mechanism(name: str) -> tuple[object, ...]:
 MECHANISMS = list({mechanism(name): name for name in reversed(VARIANTS.names())}.values())  # the first variant of each mechanism
 
 
+TWINS = ("digits", "digits-x2", "digits-edges", "digits-unpaired", "digits-domains")  # small data of every task
+
+
+def places(name: str) -> list[str]:
+    """Return the small datasets on which a variant trains."""
+    variant, found = VARIANTS.get(name), []
+    for twin in TWINS:
+        with suppress(UserError):
+            assemble(config_for(name, {"dataset": twin, "recipe.width": 8}), DATASETS.get(twin).spec)
+            found.append(twin)
+    assert found, variant
+    return found
+
+
 EVERY_VARIANT = pytest.mark.parametrize("name", VARIANTS.names())
+GENERATING = [name for name in VARIANTS.names() if "generation" in VARIANTS.get(name).tasks]
+TRANSLATING = [(name, place) for name in VARIANTS.names() if name not in GENERATING for place in places(name)]
 EVERY_MECHANISM = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in MECHANISMS else pytest.mark.slow) for name in VARIANTS.names()]
 )
-OF_IMAGES = [name for name in VARIANTS.names() if is_of_images(VARIANTS.get(name).recipe)]
-ON_POINTS = pytest.mark.parametrize("name", [name for name in VARIANTS.names() if fitting(name, "points") and name not in OF_IMAGES])
+OF_IMAGES = [name for name in GENERATING if is_of_images(VARIANTS.get(name).recipe)]
+ON_POINTS = pytest.mark.parametrize("name", [name for name in GENERATING if fitting(name, "points") and name not in OF_IMAGES])
 # These losses are differences of means (hinge within its margins). A constant in the critic's output cancels.
 DIFFERENCES = ("wasserstein", "hinge", "relativistic", "relativistic-average")
 LAST_BIAS = re.compile(r"\bhead(\.\d+)?\.bias$")
@@ -66,12 +85,13 @@ def on_networks(name: str, networks: str) -> dict[str, object]:
     return {"networks": networks, **whole}
 
 
-def trainer(name: str, *, seed: int = 0, points: bool = False, networks: str = "", **settings: object) -> Trainer:
-    config = config_for(name, {"recipe.width": 8, "seed": seed, **(on_networks(name, networks) if networks else {}), **settings})
-    ring = DATASETS.get("ring8")
-    built, objective = assemble(config, ring.spec if points else DIGITS)
+def trainer(name: str, place: str = "", *, seed: int = 0, points: bool = False, networks: str = "", **settings: object) -> Trainer:
+    place = place or ("ring8" if points else "" if name in GENERATING else places(name)[0])
+    small = {} if name in GENERATING else {"recipe.batch_size": 16}
+    config = config_for(name, {"recipe.width": 8, "seed": seed, **small, **(on_networks(name, networks) if networks else {}), **settings})
+    built, objective = assemble(config, DATASETS.get(place).spec if place else DIGITS)
     return Trainer(
-        networks=built, objective=objective, recipe=config.recipe, data=ring.split("train") if points else IMAGES, seed=seed,
+        networks=built, objective=objective, recipe=config.recipe, data=DATASETS.get(place).split("train") if place else IMAGES, seed=seed,
         budget_images=2 * config.recipe.batch_size * getattr(config.recipe, "k", 1), device=CPU, precision="fp32",
     )  # fmt: skip
 
@@ -98,7 +118,7 @@ def test_trains_and_every_weight_moves(name: str) -> None:
     assert all(math.isfinite(value) for value in last.scalars.values())
 
 
-@EVERY_VARIANT
+@pytest.mark.parametrize("name", GENERATING)
 def test_samples_have_the_data_shape_and_do_not_depend_on_the_batch(name: str) -> None:
     networks = trainer(name).networks
     images = sample(networks, n=20, seed=3, batch_size=20, device=CPU)
@@ -107,6 +127,50 @@ def test_samples_have_the_data_shape_and_do_not_depend_on_the_batch(name: str) -
     difference = images.int() - sample(networks, n=20, seed=3, batch_size=7, device=CPU).int()
     assert difference.abs().max() <= 1  # a rounding error may change the last grey level
     assert not torch.equal(images, sample(networks, n=20, seed=4, batch_size=20, device=CPU))
+
+
+@pytest.mark.parametrize(("name", "place"), TRANSLATING)
+def test_translations_have_the_shape_of_the_target_and_do_not_depend_on_the_batch(name: str, place: str) -> None:
+    trained, data = trainer(name, place), DATASETS.get(place)
+    assert list(train(trained, []))[-1].diverged is None
+    request = task_of(data.spec).ask(data, 20, classes=trained.networks.classes, seed=3, stream="evaluation")
+
+    def made(batch_size: int, *, seed: int = 3) -> torch.Tensor:
+        return sample(trained.networks, n=20, seed=seed, batch_size=batch_size, device=CPU, labels=request.labels, given=request.given)
+
+    whole = made(20)
+    assert whole.shape == (20, *data.spec.shape)
+    assert (whole.int() - made(7).int()).abs().max() <= 1
+    assert torch.equal(whole, made(20, seed=4)) is not is_random(trained.networks)
+    back = trained.networks.reverse()
+    if back is not None:
+        returned = sample(back, n=20, seed=3, batch_size=20, device=CPU, labels=request.given_labels, given=whole)
+        assert returned.shape == (20, *data.spec.given)
+
+
+@pytest.mark.parametrize(("name", "place"), TRANSLATING)
+def test_a_translation_resumes_bit_for_bit(name: str, place: str) -> None:
+    whole = trainer(name, place)
+    for _ in range(4):
+        whole.round()
+    part, resumed = trainer(name, place), trainer(name, place)
+    for _ in range(2):
+        part.round()
+    resumed.load_state_dict(copy.deepcopy(part.state_dict()))
+    for _ in range(2):
+        resumed.round()
+    states = [{**each.networks.state_dict(), **each.objective.state_dict()} for each in (whole, resumed)]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+@pytest.mark.parametrize(("name", "place"), [(name, place) for name in VARIANTS.names() for place in TWINS])
+def test_a_task_that_does_not_fit_is_refused_in_one_line(name: str, place: str) -> None:
+    if place in places(name):
+        return
+    with pytest.raises(UserError) as refused:
+        assemble(config_for(name, {"dataset": place}), DATASETS.get(place).spec)
+    assert "\n" not in str(refused.value)
 
 
 @EVERY_MECHANISM
@@ -139,7 +203,7 @@ def test_networks_of_points_train_on_points(name: str) -> None:
 
 SLOW_UNLESS_FIRST = [
     pytest.param(name, networks, marks=() if name in MECHANISMS and networks == fitting(name, "image")[0] else pytest.mark.slow)
-    for name in VARIANTS.names()
+    for name in GENERATING
     for networks in fitting(name, "image")
 ]
 
@@ -151,10 +215,10 @@ def test_any_loss_on_any_networks(name: str, networks: str) -> None:
     assert list(train(trained, []))[-1].diverged is None
 
 
-SHAPES = list({(found.spec.kind, found.spec.shape): found.spec for _, found in DATASETS}.values())
+SHAPES = list({(found.spec.kind, found.spec.shape): found.spec for _, found in DATASETS if not found.spec.given}.values())
 
 
-@EVERY_VARIANT
+@pytest.mark.parametrize("name", GENERATING)
 def test_builds_for_every_shape_of_data_or_says_that_it_is_of_images(name: str) -> None:
     for spec in SHAPES:
         config = config_for(name, {"recipe.width": 8} | (on_networks(name, fitting(name, "points")[0]) if spec.kind == "points" else {}))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.core.config import NETWORKS
 from bench.core.errors import UserError
-from bench.core.spec import DataShape, Recipe
+from bench.core.spec import DataShape, LatentRecipe, Recipe
 from variants.networks.backbone import Backbone, Ports, build_backbone
 from variants.recipe import GanRecipe
 
@@ -42,4 +42,4 @@ def build_pair(networks: str, recipe: Recipe, data: DataShape, *, latent: int, c
 
 def as_backbone_recipe(recipe: Recipe, norm: Norm) -> GanRecipe:
     """Return a GAN recipe for backbones, with the common numbers of a recipe and all regularisers off."""
-    return GanRecipe.model_validate({name: getattr(recipe, name) for name in Recipe.model_fields} | {"norm_d": norm})
+    return GanRecipe.model_validate({name: getattr(recipe, name) for name in LatentRecipe.model_fields} | {"norm_d": norm})

@@ -30,7 +30,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from bench.core.spec import Latent, Networks, Objective, Player, Recipe, Terms, Variant
+from bench.core.spec import Latent, LatentRecipe, Networks, Objective, Player, Terms, Variant
 
 
 class Nets(Networks):
@@ -79,7 +79,7 @@ class Broken(Game):
 
 def variant(objective):
     return Variant(
-        name="mine", idea="all | mine", paper="none", networks="ours", recipe=Recipe(z_dim=7), objective=objective,
+        name="mine", idea="all | mine", paper="none", networks="ours", recipe=LatentRecipe(z_dim=7), objective=objective,
         build=lambda networks, recipe, data: Nets(recipe.z_dim, 64),
     )
 
