@@ -220,6 +220,15 @@ def test_lists(ganbench, what: str) -> None:  # type: ignore[no-untyped-def]
     assert names[what] in out
 
 
+def test_the_list_of_datasets_has_tasks_and_both_shapes() -> None:
+    title, columns, rows = tables.datasets()
+    found = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    assert (title, found["digits"]["task"], found["digits"]["shape"]) == ("datasets", "generation", "1x8x8")
+    assert (found["digits-x2"]["task"], found["digits-x2"]["shape"]) == ("paired", "1x4x4 to 1x8x8")
+    assert (found["digits-unpaired"]["task"], found["digits-unpaired"]["shape"]) == ("unpaired", "1x8x8")
+    assert (found["fashion-tops"]["task"], found["fashion-tops"]["classes"]) == ("domains", "5")
+
+
 def test_dry_run_shows_the_whole_configuration(ganbench) -> None:  # type: ignore[no-untyped-def]
     status, out, _ = ganbench("run", "wgan-gp", "--dry-run", "--set", "recipe.k=3")
     assert status == 0
