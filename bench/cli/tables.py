@@ -30,7 +30,7 @@ def datasets() -> Rows:
     from bench.core.config import DATASETS
     from bench.data.catalog import available
 
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, dataset.title, dataset.spec.task, _shape(dataset.spec), str(dataset.spec.classes), available(name) or "yes")
         for name, dataset in DATASETS
     ]

@@ -70,7 +70,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
         ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment works only on images, and this data is points"),
         ("list nonsense", "unknown list 'nonsense'"),
-        ("data fetch fashion", "unknown dataset 'fashion'; did you mean 'fashion-mnist'"),
+        ("data fetch fashion-mnst", "unknown dataset 'fashion-mnst'; did you mean 'fashion-mnist'"),
         ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),
         ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the command, as in `ganbench COMMAND --seed`"),
