@@ -74,7 +74,8 @@ def check_datasets(*, network: bool = False) -> Iterator[Check]:
     for name, dataset in DATASETS:
         reason = reasons[name]
         if reason is None:
-            yield Check(name=f"data {name}", ok=True, found="available")
+            task = dataset.spec.task
+            yield Check(name=f"data {name}", ok=True, found="available" if task == "generation" else f"available, task {task}")
             continue
         found, _, _ = reason.partition(": ")
         if network:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.core.registry import load_catalogs
 from bench.metrics.columns import CARDS
+
+if TYPE_CHECKING:
+    from bench.core.spec import DataShape
 
 Rows = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]  # title, columns, rows
 
@@ -27,12 +30,19 @@ def datasets() -> Rows:
     from bench.core.config import DATASETS
     from bench.data.catalog import available
 
-    rows = [
-        (name, dataset.title, "x".join(map(str, dataset.spec.shape)), str(dataset.spec.classes), available(name) or "yes")
+    rows: list[tuple[str, ...]] = [
+        (name, dataset.title, dataset.spec.task, _shape(dataset.spec), str(dataset.spec.classes), available(name) or "yes")
         for name, dataset in DATASETS
     ]
-    rows.append(("folder:PATH", "a folder of images, with or without a subfolder for each class: docs/own-data.md", "", "", "yours"))
-    return "datasets", ("name", "what", "shape", "classes", "here"), rows
+    what = "a folder of images, with or without a subfolder for each class, or of pairs or two sides: docs/own-data.md"
+    rows.append(("folder:PATH", what, "", "", "", "yours"))
+    return "datasets", ("name", "what", "task", "shape", "classes", "here"), rows
+
+
+def _shape(spec: DataShape) -> str:
+    """Return the shape of one example, after that of a given one if it differs: 1x7x7 to 1x28x28."""
+    shapes = dict.fromkeys("x".join(map(str, shape)) for shape in (spec.given, spec.shape) if shape)
+    return " to ".join(shapes)
 
 
 def metrics() -> Rows:

@@ -15,8 +15,10 @@ from bench.data.derived.classes import Domains, TwoSides
 from bench.data.derived.downscaled import Downscaled
 from bench.data.derived.edges import EdgePairs
 from bench.data.digits import Digits
+from bench.data.emoji.dataset import EMOJI, EMOJI_32
 from bench.data.fashion_mnist import FASHION_MNIST
-from bench.data.folder.dataset import SCHEME, make
+from bench.data.folder.dataset import make
+from bench.data.folder.name import SCHEME
 from bench.data.mixtures import GRID25, RING8
 from bench.data.mnist import MNIST
 from bench.data.stacked import StackedImages
@@ -54,6 +56,8 @@ def resolve_auto() -> str:
 
 FASHION_EDGES = CannyPlan(sigma=1.0, low=26, high=51)  # scikit-image's defaults: 0.1 and 0.2 of the white level
 DIGITS_EDGES = CannyPlan(sigma=0.0, low=200, high=400)  # strokes are one or two pixels wide, so smoothing would join their two edges
+EMOJI_EDGES = CannyPlan(sigma=1.0, low=26, high=51)
+EMOJI_32_EDGES = CannyPlan(sigma=0.7, low=60, high=120)
 
 DIGITS = Digits()
 DATA: tuple[Dataset, ...] = (
@@ -73,6 +77,12 @@ DATA: tuple[Dataset, ...] = (
         name="fashion-bags2shoes", title="Fashion-MNIST, bags to shoes", origin=FASHION_MNIST, given_classes=(8,), made_classes=(7, 9)
     ),
     Domains(name="fashion-tops", title="Fashion-MNIST, five kinds of tops", origin=FASHION_MNIST, classes=(0, 2, 3, 4, 6)),
+    EMOJI,
+    EMOJI_32,
+    EdgePairs(name="emoji-edges", title="Emoji, edges to image, 64 pixels", origin=EMOJI, plan=EMOJI_EDGES, line=0, background=255),
+    EdgePairs(
+        name="emoji-32-edges", title="Emoji, edges to image, 32 pixels", origin=EMOJI_32, plan=EMOJI_32_EDGES, line=0, background=255
+    ),
     Downscaled(name="digits-x2", title="Digits, 4 to 8 pixels", origin=DIGITS, factor=2),
     EdgePairs(name="digits-edges", title="Digits 8x8, edges to image", origin=DIGITS, plan=DIGITS_EDGES),
     TwoSides(

@@ -41,6 +41,8 @@ TEST = SplitFiles(
 FASHION_MNIST = IdxImages(
     name="fashion-mnist",
     title="Fashion-MNIST",
+    licence="MIT",
+    attribution="Fashion-MNIST, copyright 2017 Zalando SE",
     spec=DataShape(kind="image", shape=(1, 28, 28), classes=10),
     class_names=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     train=TRAIN,

@@ -55,6 +55,8 @@ class KnownFiles:
     name: str
     title: str
     sources: tuple[Source, ...]
+    licence: str = ""
+    attribution: str = ""
 
     @property
     def files(self) -> tuple[KnownFile, ...]:

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.core.spec import Dataset, DataShape, Kind, TaskName
+from bench.core.spec import Dataset, DataShape, Kind, Licensed, TaskName
 
 
 class DataRecord(BaseModel):
-    """Record of the shape of one example and the classes of a dataset."""
+    """Record of the shape of one example, the classes and the licence of a dataset."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Kind
@@ -19,6 +19,8 @@ class DataRecord(BaseModel):
     class_names: tuple[str, ...]
     task: TaskName = "generation"
     given: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    licence: str = ""  # empty: not known
+    attribution: str = ""
 
     @property
     def spec(self) -> DataShape:
@@ -29,6 +31,8 @@ class DataRecord(BaseModel):
 def record_of(dataset: Dataset) -> DataRecord:
     """Return the record of a dataset. Loads no example."""
     spec = dataset.spec
+    licence, attribution = (dataset.licence, dataset.attribution) if isinstance(dataset, Licensed) else ("", "")
     return DataRecord(
-        kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names, task=spec.task, given=spec.given
-    )
+        kind=spec.kind, shape=spec.shape, classes=spec.classes, class_names=dataset.class_names, task=spec.task, given=spec.given,
+        licence=licence, attribution=attribution,
+    )  # fmt: skip

@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_holds_the_blocks_that_are_run_here() -> None:
-    assert [language for language, _ in BLOCKS] == ["python", "sh", "sh", "python", "sh"]
+    assert [language for language, _ in BLOCKS] == ["python", "sh", "python", "sh", "sh", "python", "sh"]
 
 
 @pytest.mark.slow
@@ -61,14 +61,22 @@ def test_the_example_of_a_folder(here: Path, uri: str, monkeypatch: pytest.Monke
     assert list((here / "cache" / "extractors").glob("*/card.json")), "the classifier is not in the folder that docs/own-data.md names"
 
 
+def test_the_example_of_pairs(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(blocks("python")[1], {})
+    execute_commands(blocks("sh")[1], monkeypatch)
+    assert "7 training and 1 test pairs" in " ".join(capsys.readouterr().out.split())
+    assert DATASETS.get("folder:squares").spec.task == "paired"
+    assert DATASETS.get("folder:squares,pairs=none").spec.task == "unpaired"
+
+
 @pytest.mark.slow
 def test_the_example_of_an_object(here: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here / "stripes.py").write_text(blocks("python")[1])
+    (here / "stripes.py").write_text(blocks("python")[2])
     dataset = DATASETS.get("stripes:DATA")
     assert isinstance(dataset, Dataset)
     image, label = dataset.split("test").data[0, 0], int(dataset.split("test").labels[0])  # type: ignore[index]
     assert bool((image == image[:1]).all()) == (label == 1), "only images with label 1 must have equal rows (vertical stripes)"
-    execute_commands(blocks("sh")[2], monkeypatch)
+    execute_commands(blocks("sh")[3], monkeypatch)
     runs = load(uri, ("runs",)).runs
     assert set(runs["dataset"]) == {"stripes:DATA"}
     assert runs["quality/fid_classifier"].notna().all()
@@ -98,4 +106,4 @@ def test_options_layouts_and_the_cache_are_as_in_the_code(monkeypatch: pytest.Mo
     if sys.platform == "linux":
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.setenv("HOME", "/home/me")
-        assert blocks("sh")[1].strip() == f"rm -r {platformdirs.user_cache_path('ganbench')}/data/folder".replace("/home/me", "~")
+        assert blocks("sh")[2].strip() == f"rm -r {platformdirs.user_cache_path('ganbench')}/data/folder".replace("/home/me", "~")

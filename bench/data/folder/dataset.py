@@ -1,4 +1,4 @@
-"""Any folder of images as a dataset: `folder:PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`."""
+"""Any folder of images as a dataset: `folder:PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all][,pairs=KIND]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.core.errors import UserError
 from bench.core.spec import DataShape, Examples, Split
 from bench.data import cache
 from bench.data.folder.layout import Listing, listing
-from bench.data.folder.name import GIVEN, LEAST_SIZE, USAGE, parse, spell
+from bench.data.folder.name import GIVEN, LEAST_SIZE, MOST_GUESSED, SCHEME, parse, spell
 from bench.data.folder.pack import Packed, Packing, pack, source_folder
 from bench.data.folder.pixels import Crop, header
+from bench.data.folder.sides import sides_of
+from bench.data.folder.splits import test_share
+from bench.data.folder.translation import TranslationFolder, make_translation
 from bench.data.progress import progress
 
-SCHEME = "folder"
-MOST_GUESSED = 64  # pixels: for larger images the user must choose the size to which ganbench scales them
-TEST_SHARE = Fraction(1, 7)  # as in MNIST
 LOOK = "look.json"
 
 
@@ -87,27 +87,24 @@ class FolderDataset:
         return pack(packing)
 
 
-def make(text: str) -> FolderDataset:
-    """Return the dataset for the text after `folder:`. It reads names, sizes and times, and opens images only to guess size or channels."""
+def make(text: str) -> FolderDataset | TranslationFolder:
+    """Return the dataset for the text after `folder:`. It reads names, sizes and times, and opens images only to guess size or channels.
+
+    Of a folder for image translation, it reads the header of every image.
+    """
     path, options = parse(text)
+    sides = None if options.all_classes or options.pairs == "side-by-side" else sides_of(path, options.pairs)
+    if sides is not None:
+        return make_translation(sides, sides.pairs, options)
     found = listing(path, all_classes=options.all_classes, given_splits=options.test == GIVEN)
+    if options.pairs is not None:
+        return make_translation(found, options.pairs, options)
     size, channels = options.size, options.channels
-    test = _test_share(found, options.test)
+    test = test_share(found.root, found.splits, options.test)
     if size is None or channels is None:
         headers = look(found)
         size, channels = size or _guessed_size(found, headers), channels or headers.channels
     return FolderDataset(listing=found, size=size, crop=options.crop, channels=channels, test=test)
-
-
-def _test_share(found: Listing, requested: Fraction | None) -> Fraction:
-    if found.splits and requested:
-        names = f"{found.splits.train!r} and {found.splits.test!r}"
-        raise UserError(
-            f"{USAGE}: test={requested} does not fit the folders {names} in {str(found.root)!r}, which are the splits: leave it out"
-        )
-    if not found.splits and requested == GIVEN:
-        raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(found.root)!r}: name a share, as test=0.1")
-    return GIVEN if found.splits else requested or TEST_SHARE
 
 
 class Look(BaseModel):

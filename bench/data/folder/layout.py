@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -55,10 +55,7 @@ class Listing:
     @cached_property
     def stamp(self) -> str:
         """Hash of all names, sizes and times of change. It differs after a change of any image."""
-        content = hashlib.sha256()
-        for picture in self.pictures:
-            content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
-        return content.hexdigest()
+        return stamp_of(self.pictures)
 
     def split(self, share: Fraction) -> dict[Split, tuple[ImageFile, ...]]:
         """Return the training and test images: by the folders of the splits, or else with a fixed pseudo-random share as test split."""
@@ -70,12 +67,25 @@ class Listing:
 
     def is_current(self) -> bool:
         """Return whether the folders are unchanged: no file is added, removed or replaced since they were read."""
-        try:
-            now = [os.stat(folder).st_mtime_ns for folder, _ in self.folders]
-        except OSError:
-            return False
-        before = [mtime_ns for _, mtime_ns in self.folders]
-        return now == before and max(before) < self.read_ns - _SETTLED_NS
+        return is_unchanged(self.folders, self.read_ns)
+
+
+def stamp_of(pictures: Sequence[ImageFile]) -> str:
+    """Return the hash of names, sizes and times of change."""
+    content = hashlib.sha256()
+    for picture in pictures:
+        content.update(os.fsencode(picture.name) + f"\0{picture.size_bytes}\0{picture.mtime_ns}\0".encode())
+    return content.hexdigest()
+
+
+def is_unchanged(folders: Sequence[tuple[Path, int]], read_ns: int) -> bool:
+    """Return whether folders have the same times of change as when they were read."""
+    try:
+        now = [os.stat(folder).st_mtime_ns for folder, _ in folders]
+    except OSError:
+        return False
+    before = [mtime_ns for _, mtime_ns in folders]
+    return now == before and max(before) < read_ns - _SETTLED_NS
 
 
 @lru_cache(maxsize=4)
@@ -113,7 +123,7 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
     the top.
     """
     check_folder(root)
-    reader = _Reader(root, all_classes=all_classes)
+    reader = Reader(root, all_classes=all_classes)
     top = reader.read(root)
     check_mixed(root, [name for name, _ in top.images], top.folders)
     splits = find_splits(root, sorted(top.folders)) if given_splits or not all_classes else None
@@ -128,12 +138,12 @@ def scan(root: Path, *, all_classes: bool = False, given_splits: bool = False) -
         raise UserError(f"there is one image in {quoted(root)}: add at least one more, because the test split needs one")
     return Listing(
         root=root, pictures=tuple(sorted(pictures, key=lambda picture: picture.name)), class_names=class_names, splits=splits,
-        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=_kinds_of(reader.others) if reader.others else "",
+        all_classes=all_classes, folders=tuple(reader.folders), read_ns=reader.start_ns, others=kinds_of(reader.others) if reader.others else "",
     )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Contents:
+class Contents:
     """Direct contents of one folder."""
 
     images: list[tuple[str, os.stat_result]]
@@ -149,7 +159,7 @@ class _Part:
     class_names: tuple[str, ...]
 
 
-class _Reader:
+class Reader:
     """Reader of the folders of one root. It collects their times of change and counts the files of other kinds."""
 
     def __init__(self, root: Path, *, all_classes: bool) -> None:
@@ -159,7 +169,7 @@ class _Reader:
         self.folders: list[tuple[Path, int]] = []
         self.others: Counter[str] = Counter()
 
-    def part(self, prefix: str, contents: _Contents | None = None) -> _Part:
+    def part(self, prefix: str, contents: Contents | None = None) -> _Part:
         """Return the images under root/prefix, with labels if they are in class folders."""
         folder = self.root / prefix
         top = contents or self.read(folder)
@@ -168,17 +178,17 @@ class _Reader:
             if not self.all_classes:
                 check_class_names(folder, sorted(top.folders))
         if not top.folders:
-            _check_some(folder, top)
-            return _Part(pictures=[_picture(prefix, name, -1, found) for name, found in top.images], class_names=())
+            check_some(folder, top)
+            return _Part(pictures=[picture_file(prefix, name, -1, found) for name, found in top.images], class_names=())
         class_names = tuple(sorted(top.folders))
         pictures = [
-            _picture(f"{prefix}{class_name}/", name, label, found)
+            picture_file(f"{prefix}{class_name}/", name, label, found)
             for label, class_name in enumerate(class_names)
             for name, found in self._class(folder / class_name).images
         ]
         return _Part(pictures=pictures, class_names=class_names)
 
-    def _class(self, folder: Path) -> _Contents:
+    def _class(self, folder: Path) -> Contents:
         check_class_folder(self.root, folder)
         contents = self.read(folder)
         if contents.folders:
@@ -187,12 +197,12 @@ class _Reader:
                 f"{quoted(folder)} contains the folder {sorted(contents.folders)[0]!r}, but a class folder contains only images: "
                 f"move them up, or put the class folders into a training and a test folder at the top{advice}"
             )
-        _check_some(folder, contents)
+        check_some(folder, contents)
         return contents
 
-    def read(self, folder: Path) -> _Contents:
+    def read(self, folder: Path) -> Contents:
         """Return the contents of a folder. It ignores hidden files, and counts files of other kinds for one warning."""
-        contents = _Contents(images=[], folders=[], others=Counter())
+        contents = Contents(images=[], folders=[], others=Counter())
         for entry in self._entries(folder):
             if entry.name.startswith("."):
                 continue
@@ -217,7 +227,8 @@ class _Reader:
             raise UserError(f"cannot read the folder {quoted(folder)} ({error.strerror or error}): make it readable") from error
 
 
-def _picture(prefix: str, name: str, label: int, found: os.stat_result) -> ImageFile:
+def picture_file(prefix: str, name: str, label: int, found: os.stat_result) -> ImageFile:
+    """Return the record of an image file from its folder, with a / at the end, and its name."""
     return ImageFile(name=prefix + name, label=label, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
 
 
@@ -228,14 +239,16 @@ def _regular(entry: os.DirEntry[str]) -> os.stat_result:
     return found
 
 
-def _check_some(folder: Path, contents: _Contents) -> None:
+def check_some(folder: Path, contents: Contents) -> None:
+    """Raise a UserError for a folder without images."""
     if not contents.images:
-        others = f"; it contains {_kinds_of(contents.others)}" if contents.others else ""
+        others = f"; it contains {kinds_of(contents.others)}" if contents.others else ""
         raise UserError(
             f"there are no images in {quoted(folder)} ({', '.join(suffix[1:] for suffix in SUFFIXES)}){others}: add images, or name another folder"
         )
 
 
-def _kinds_of(suffixes: Counter[str]) -> str:
+def kinds_of(suffixes: Counter[str]) -> str:
+    """Return a description of files that are not images, by their suffixes."""
     kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in sorted(suffixes.items())[:5])
     return f"files that are not images: {kinds}" + (", ..." if len(suffixes) > 5 else "")

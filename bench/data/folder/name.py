@@ -1,4 +1,4 @@
-"""Parser of the name of a folder of images: `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all]`."""
+"""Parser of the name of a folder of images: `PATH[,size=N][,crop=center|none][,channels=1|3][,test=SHARE][,classes=all][,pairs=KIND]`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast, get_args
 
 from bench.core.errors import UserError, nearest
 from bench.data.folder.pixels import Crop
 
+SCHEME = "folder"
 USAGE = "folder:PATH"
 LEAST_SIZE, MOST_SIZE = 8, 1024
+MOST_GUESSED = 64  # pixels: for larger images the user must choose the size to which ganbench scales them
+TEST_SHARE = Fraction(1, 7)  # as in MNIST
+Pairs = Literal["side-by-side", "folders", "none"]  # of image translation: in one picture, in folders A and B, or two sides without pairs
 GIVEN = Fraction(0)  # test=given: the folders of the splits
-_EXAMPLES = {"size": "32", "crop": "center", "channels": "3", "test": "0.1", "classes": "all"}
+_EXAMPLES = {"size": "32", "crop": "center", "channels": "3", "test": "0.1", "classes": "all", "pairs": "side-by-side"}
 OPTIONS = tuple(_EXAMPLES)  # in the order of the canonical name
 
 
@@ -28,6 +32,7 @@ class Options:
     channels: int | None = None
     test: Fraction | None = None
     all_classes: bool = False
+    pairs: Pairs | None = None
 
 
 def parse(text: str) -> tuple[Path, Options]:
@@ -46,19 +51,22 @@ def parse(text: str) -> tuple[Path, Options]:
         twice = next(name for name in given if [other for other, _ in options].count(name) > 1)
         raise UserError(f"{USAGE}: the option {twice!r} is given twice: give it once")
     values = {name: _READERS[name](value) for name, value in given.items()}
+    if "classes" in values and "pairs" in values:
+        raise UserError(f"{USAGE}: classes=all and pairs={values['pairs']} exclude each other: leave one out")
     return path, Options(
         size=cast("int | None", values.get("size")),
         crop=cast("Crop", values.get("crop", "center")),
         channels=cast("int | None", values.get("channels")),
         test=cast("Fraction | None", values.get("test")),
         all_classes="classes" in values,
+        pairs=cast("Pairs | None", values.get("pairs")),
     )
 
 
-def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction, all_classes: bool) -> str:
+def spell(path: Path, *, size: int, crop: Crop, channels: int, test: Fraction, all_classes: bool, pairs: Pairs | None = None) -> str:
     """Return the canonical name after `folder:`: the absolute path and every option, in one order."""
-    classes = ",classes=all" if all_classes else ""  # only if set, because older names have no such option
-    return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}{classes}"
+    last = (",classes=all" if all_classes else "") + (f",pairs={pairs}" if pairs else "")  # only if set: older names have no such options
+    return f"{path},size={size},crop={crop},channels={channels},test={'given' if test == GIVEN else test}{last}"
 
 
 def _is_option(part: str) -> bool:
@@ -129,6 +137,12 @@ def _classes(text: str) -> str:
     return text
 
 
+def _pairs(text: str) -> str:
+    if text not in get_args(Pairs):
+        raise UserError(f"{USAGE}: pairs takes {', '.join(get_args(Pairs))}, not {text!r}")
+    return text
+
+
 def _test(text: str) -> Fraction:
     """Return the share of the test split, from text such as 0.1 or 1/10. `given` means that the folders are the splits."""
     if text == "given":
@@ -143,5 +157,5 @@ def _test(text: str) -> Fraction:
 
 
 _READERS: Mapping[str, Callable[[str], int | str | Fraction]] = {
-    "size": _size, "crop": _crop, "channels": _channels, "test": _test, "classes": _classes,
+    "size": _size, "crop": _crop, "channels": _channels, "test": _test, "classes": _classes, "pairs": _pairs,
 }  # fmt: skip

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,9 +30,9 @@ from bench.core.errors import UserError
 from bench.core.spec import Examples, Split
 from bench.data import cache
 from bench.data.folder.card import EntryCard, FileCard, check_array, file_card
-from bench.data.folder.layout import ImageFile, Listing
+from bench.data.folder.layout import ImageFile
 from bench.data.folder.name import quoted
-from bench.data.folder.pixels import Crop, pixels
+from bench.data.folder.pixels import Crop, Half, pixels
 from bench.data.progress import progress
 
 log = logging.getLogger(__name__)
@@ -44,16 +45,29 @@ _HEADROOM = 64 * 2**20  # bytes left free on the disk
 IMAGES, LABELS, CARD = "images.npy", "labels.npy", "card.json"
 
 
+class Scanned(Protocol):
+    """The state of a folder of images when it was read."""
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def stamp(self) -> str: ...
+    def read_again(self) -> Scanned: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Packing:
     """Images to pack, and the options of packing."""
 
     dataset: str  # the canonical name, with the value of every option
-    listing: Listing
+    listing: Scanned
     splits: dict[Split, tuple[ImageFile, ...]]
     size: int
     crop: Crop
     channels: int
+    half: Half = ""  # of each picture
 
     @property
     def pictures(self) -> tuple[ImageFile, ...]:
@@ -218,7 +232,7 @@ def _write_images(packing: Packing, path: Path) -> str:
 
 def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
     """Yield the images in order, in chunks. Pillow releases the GIL while it decodes, so threads use several cores."""
-    decode = partial(_decode, root=packing.listing.root, size=packing.size, crop=packing.crop, channels=packing.channels)
+    decode = partial(_decode, root=packing.listing.root, size=packing.size, crop=packing.crop, channels=packing.channels, half=packing.half)
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         for part in _chunks(packing.pictures, max(1, CHUNK_BYTES // int(np.prod(packing.shape[1:])))):
             try:
@@ -228,8 +242,8 @@ def _decoded(packing: Packing) -> Iterator[NDArray[np.uint8]]:
                 raise
 
 
-def _decode(picture: ImageFile, *, root: Path, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
-    return pixels(root / picture.name, size=size, crop=crop, channels=channels)
+def _decode(picture: ImageFile, *, root: Path, size: int, crop: Crop, channels: int, half: Half) -> NDArray[np.uint8]:
+    return pixels(root / picture.name, size=size, crop=crop, channels=channels, half=half)
 
 
 def _chunks(pictures: Sequence[ImageFile], size: int) -> Iterator[Sequence[ImageFile]]:

@@ -19,6 +19,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MOST_PIXELS = 2**28  # of one image, e.g. 16,384 x 16,384: decoding takes 1 GB, or up to 4 GB if it is transparent
 _LARGE_PIXELS = 2**26  # images above this are decoded one at a time, so that threads do not multiply their memory
 Crop = Literal["center", "none"]
+Half = Literal["", "left", "right"]  # of a picture that shows a pair side by side; empty: the whole picture
 _GREY_MODES = ("1", "L", "LA", "La", "I")
 
 
@@ -97,8 +98,8 @@ def header(path: Path) -> Header:
         return Header(width=image.width, height=image.height, grey=image.mode in _GREY_MODES or image.mode.startswith("I;16"))
 
 
-def pixels(path: Path, *, size: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
-    """Return one image, or the first frame of an animation, as uint8 [channels, size, size].
+def pixels(path: Path, *, size: int, crop: Crop, channels: int, half: Half = "") -> NDArray[np.uint8]:
+    """Return one image, or the first frame of an animation, or one half of it, as uint8 [channels, size, size].
 
     `center` crops to the largest square in the middle. `none` scales the complete image to the square. Scaling is Pillow's LANCZOS,
     which is antialiased, unlike torch's default (Parmar et al. 2022, arXiv 2104.11222). StyleGAN's and EDM's dataset tools use it, too.
@@ -106,11 +107,17 @@ def pixels(path: Path, *, size: int, crop: Crop, channels: int) -> NDArray[np.ui
     """
     with opened(path) as image, _bounded_memory(image):
         ImageOps.exif_transpose(image, in_place=True)
-        scaled = _eight_bits(_middle_square(image) if crop == "center" else image, "L" if channels == 1 else "RGB")
+        part = _half_of(image, half) if half else image
+        scaled = _eight_bits(_middle_square(part) if crop == "center" else part, "L" if channels == 1 else "RGB")
         if scaled.size != (size, size):
             scaled = scaled.resize((size, size), Image.Resampling.LANCZOS)
         array = np.asarray(scaled, dtype=np.uint8)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _half_of(image: Image.Image, half: Half) -> Image.Image:
+    middle = image.width // 2
+    return image.crop((0, 0, middle, image.height) if half == "left" else (middle, 0, image.width, image.height))
 
 
 def _middle_square(image: Image.Image) -> Image.Image:

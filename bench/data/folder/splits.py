@@ -6,11 +6,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from bench.core.errors import UserError
-from bench.data.folder.name import quoted
+from bench.data.folder.name import GIVEN, TEST_SHARE, USAGE, quoted
 
 Role = Literal["train", "test", "validation"]
 _WORDS: Mapping[Role, str] = {
@@ -87,7 +88,7 @@ def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> s
     """Return a list of the folders, and what the user can do."""
     listed, names = _listed(folders), _listed([name.folder for name in found])
     if {"a", "b"} <= {name.domain for name in found}:
-        return f"{listed}, the layout of unpaired image translation: name one of its folders, e.g. folder:{root}/{folders[-1]}"
+        return f"{listed}, but image translation needs 'trainA', 'trainB', 'testA' and 'testB': name one folder, e.g. folder:{root}/{folders[-1]}"
     if len(folders) == 1:
         return f"only {listed}, a name of a split: name that folder itself, folder:{root}/{folders[0]}, put the other split beside it"
     if len(folders) == 2 and sorted(name.role for name in found) == ["train", "validation"]:
@@ -99,3 +100,13 @@ def _advice(root: Path, folders: Sequence[str], found: Sequence[SplitName]) -> s
 
 def _listed(folders: Sequence[str]) -> str:
     return ", ".join(map(repr, folders[:6])) + (", ..." if len(folders) > 6 else "")
+
+
+def test_share(root: Path, splits: Splits | None, requested: Fraction | None) -> Fraction:
+    """Return the share of the test split, or GIVEN. Raises a UserError for a share that does not fit the folders."""
+    if splits and requested:
+        names = f"{splits.train!r} and {splits.test!r}"
+        raise UserError(f"{USAGE}: test={requested} does not fit the folders {names} in {str(root)!r}, which are the splits: leave it out")
+    if not splits and requested == GIVEN:
+        raise UserError(f"{USAGE}: test=given needs the folders 'train' and 'test' in {str(root)!r}: name a share, as test=0.1")
+    return GIVEN if splits else requested or TEST_SHARE

@@ -70,7 +70,7 @@ Ganbench = Callable[..., tuple[int, str, str]]
         ("show dcgan --dataset digits --set recipe.width=65536", "the networks 'dcgan' of dcgan do not fit into memory"),
         ("show gan-2d --dataset ring8 --set recipe.augment=color", "recipe.augment works only on images, and this data is points"),
         ("list nonsense", "unknown list 'nonsense'"),
-        ("data fetch fashion-mnis", "unknown dataset 'fashion-mnis'; did you mean 'fashion-mnist'"),
+        ("data fetch fashion-mnst", "unknown dataset 'fashion-mnst'; did you mean 'fashion-mnist'"),
         ("run dcgan --sead 3", "unknown option '--sead'; did you mean '--seed'?"),
         ("run --dry-ran", "unknown option '--dry-ran'; did you mean '--dry-run'?"),
         ("--seed 3 run dcgan", "unknown option '--seed' of ganbench: put it after the command, as in `ganbench COMMAND --seed`"),
@@ -218,6 +218,15 @@ def test_lists(ganbench, what: str) -> None:  # type: ignore[no-untyped-def]
     assert status == 0
     names = {"variants": "wgan-gp", "datasets": "digits", "metrics": "quality/fid_classifier", "suites": "smoke", "networks": "mlp-dropout"}
     assert names[what] in out
+
+
+def test_the_list_of_datasets_has_tasks_and_both_shapes() -> None:
+    title, columns, rows = tables.datasets()
+    found = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    assert (title, found["digits"]["task"], found["digits"]["shape"]) == ("datasets", "generation", "1x8x8")
+    assert (found["digits-x2"]["task"], found["digits-x2"]["shape"]) == ("paired", "1x4x4 to 1x8x8")
+    assert (found["digits-unpaired"]["task"], found["digits-unpaired"]["shape"]) == ("unpaired", "1x8x8")
+    assert (found["fashion-tops"]["task"], found["fashion-tops"]["classes"]) == ("domains", "5")
 
 
 def test_dry_run_shows_the_whole_configuration(ganbench) -> None:  # type: ignore[no-untyped-def]

@@ -109,6 +109,13 @@ def test_one_dataset_is_required(monkeypatch):
     assert doctor.missing(checks) == [f"data {name}" for name in DATASETS.names()]
 
 
+def test_an_available_dataset_has_its_task():
+    found = {check.name: check.found for check in doctor.check_datasets()}
+    assert found["data digits"] == "available"
+    assert found["data digits-x2"] == "available, task paired"
+    assert found["data digits-domains"] == "available, task domains"
+
+
 def test_sources_are_probed_only_with_network(monkeypatch):
     monkeypatch.setattr(doctor, "available", lambda name: None if name == "digits" else "not here: `ganbench data fetch x`")
     requests = []

@@ -22,7 +22,7 @@ def test_an_origin_that_must_be_fetched_is_asked(idx_files, source, cache_folder
     assert derived.split("test").data.shape == (5, 1, 4, 3)
 
 
-def test_an_embedded_origin_is_always_here_and_supports_no_claim() -> None:
+def test_an_embedded_origin_is_always_here() -> None:
     derived = Downscaled(name="small", title="Small", origin=DATASETS.get("digits"), factor=2)
     assert derived.missing() is None
     assert "nothing to fetch" in derived.fetch()

@@ -102,3 +102,11 @@ def test_a_spelt_out_name_reads_back_as_itself(here: Path) -> None:
 def test_a_path_in_an_error_is_one_short_line() -> None:
     assert quoted("a\nb") == r"'a\nb'"
     assert len(quoted("x" * 5000)) < 210
+
+
+@pytest.mark.parametrize("pairs", ["side-by-side", "folders", "none"])
+def test_pairs_are_the_last_part_of_the_canonical_name(here: Path, pairs: str) -> None:
+    assert parse(f"photos,pairs={pairs},size=8")[1] == Options(size=8, pairs=pairs)  # type: ignore[arg-type]
+    name = spell(here / "photos", size=8, crop="none", channels=3, test=GIVEN, all_classes=False, pairs=pairs)  # type: ignore[arg-type]
+    assert name == f"{here}/photos,size=8,crop=none,channels=3,test=given,pairs={pairs}"
+    assert parse(name)[1].pairs == pairs
