@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.core.config import RESULTS_VERSION, VARIANTS, paths
+from bench.core.config import RESULTS_VERSION, VARIANTS
 from bench.core.spec import Examples
 from bench.data.fashion_mnist import FASHION_MNIST
 from bench.evaluation.evaluator import Evaluator
@@ -61,4 +61,4 @@ def test_it_has_every_run_of_quick_with_its_current_settings() -> None:
 
 def _settings(run: PlannedRun) -> dict[str, str]:
     """Return the networks and the recipe of a run."""
-    return {path: str(value) for path, value in paths(run.config).items() if path == "networks" or path.startswith("recipe.")}
+    return {path: str(value) for path, value in run.config.recorded_settings().items() if path == "networks" or path.startswith("recipe.")}

@@ -52,7 +52,8 @@ def test_choices_compose() -> None:
 
 def test_the_catalogue_has_every_variant_for_images() -> None:
     points = {"gan-2d", "pacgan2", "pacgan3", "pacgan4"}
-    assert sorted(entry.variant for entry in SUITES.get("catalogue").entries) == sorted(set(VARIANTS.names()) - points)
+    generating = {name for name, variant in VARIANTS if "generation" in variant.tasks}
+    assert sorted(entry.variant for entry in SUITES.get("catalogue").entries) == sorted(generating - points)
 
 
 def test_the_suite_on_seeds_has_each_stream_alone_and_all_together() -> None:

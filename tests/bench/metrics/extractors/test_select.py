@@ -59,19 +59,31 @@ def test_the_judge_of_a_derived_dataset_lends_its_classifier_and_distilled_netwo
     assert kinds_of(dataset) == KINDS
     assert classifier_is_ready(dataset)
     assert packed_classifier(dataset) == "", "a shipped classifier needs not be sent to workers"
-    for kind in ("classifier", "distilled"):
-        assert extractor_for(kind, dataset) is extractor_for(kind, digits)
+    assert extractor_for("distilled", dataset) is extractor_for("distilled", digits)
+    examples = digits.split("test").data[:50]
+    lent = extractor_for("classifier", dataset)(examples)
+    assert torch.equal(lent.features, extractor_for("classifier", digits)(examples).features)
     own, theirs = extractor_for("pixels", dataset), extractor_for("pixels", digits)
     assert own.weights_hash != theirs.weights_hash, "pixel features are not fitted on the dataset itself"
 
 
 def test_the_classifier_of_a_judge_predicts_its_classes() -> None:
-    dataset = DATASETS.get("digits-domains")
+    dataset = DATASETS.get("digits-unpaired")
     assert isinstance(dataset, Judged)
     examples = dataset.split("test")
     predicted = extractor_for("classifier", dataset)(examples.data).predictions
     assert examples.labels is not None
     assert (predicted == torch.tensor(dataset.judge_classes)[examples.labels]).double().mean() > 0.95
+
+
+def test_the_classifier_of_domains_chooses_among_the_domains() -> None:
+    dataset, digits = DATASETS.get("digits-domains"), DATASETS.get("digits")
+    found, judge = extractor_for("classifier", dataset), extractor_for("classifier", digits)
+    assert found.weights_hash != judge.weights_hash
+    examples = dataset.split("test")
+    assert examples.labels is not None
+    assert (found(examples.data).predictions == examples.labels).double().mean() > 0.95
+    assert set(found(digits.split("test").data).predictions.tolist()) == {0, 1, 2}
 
 
 def test_the_judge_of_a_judge_has_the_last_word() -> None:
