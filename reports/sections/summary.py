@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.metrics.columns import BEST, FID_CLASSIFIER, PIXELS, card, is_metric
+from reports import extractor_ranks
 from reports.cohort import Cohort, CohortEntry
 from reports.comparisons import failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table
 from reports.format import NOTHING, interval, join_words, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
-from reports.sections import agreement, all_metrics
+from reports.sections import all_metrics
 from reports.sections.common import by_cohort, name_cell
 from reports.sections.metric_tables import COLLAPSE, collapse_cell, has_column, heading, value_text
 from reports.stats import MIN_SEEDS, MIN_SURVIVORS, Interval, Sample
@@ -215,9 +216,9 @@ def _legend(cohort: Cohort) -> list[str]:
             titles = join_words([card(key).title for key in others])
             lines.append(f"Some best points were selected by {titles}, the headline metric at that time.")
     lines += _legend_of_noise(cohort)
-    contested = agreement.contested(agreement.ranked(cohort))
+    contested = extractor_ranks.contested(extractor_ranks.ranked(cohort))
     if contested:
-        lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{agreement.TITLE}”.")
+        lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{extractor_ranks.TITLE}”.")
     if any(data.failures for data in samples):
         lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
         lines.append(
