@@ -68,6 +68,12 @@ def shorten(items: Sequence[str], most: int) -> list[str]:
     return list(items) if len(items) <= most else [*items[: most - 1], f"{len(items) - most + 1:,} more"]
 
 
+def letters_of(index: int, alphabet: str) -> str:
+    """Return the letters of an index, as those of the columns of a spreadsheet: a, ..., z, aa, ab, ..."""
+    before, last = divmod(index, len(alphabet))
+    return (letters_of(before - 1, alphabet) if before else "") + alphabet[last]
+
+
 def join_words(items: Sequence[str], *, last: str = "and") -> str:
     """Return "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

@@ -2,7 +2,7 @@
 
 `ganbench suite --report` starts it as a separate process at low priority. The store is `MLFLOW_TRACKING_URI`. It writes index.html only.
 BEFORE is the version of that file when the suite began (`bench.core.atomic_files.version_of`). The process replaces this version and
-provisional pages, but no whole report of a later time. The exit status is then `KEPT`.
+provisional pages, but no whole report of a later time. The exit status is then `UNCHANGED`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reports.document import Document
 
 NICENESS = 5  # about a quarter of a busy core. At 19, a page of three seconds would take minutes on a machine whose cores all train
-KEPT = 3  # exit status if a whole report is in the folder
+UNCHANGED = 3  # exit status if a whole report is in the folder
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         sys.exit(str(error))
     finally:
         gc.freeze()  # Python collects once more when it ends, which takes half a second otherwise
-    sys.exit(0 if written else KEPT)
+    sys.exit(0 if written else UNCHANGED)
 
 
 def write_provisional(uri: str, suite: str, notice: str, *, folder: Path, before: str = "") -> Path | None:

@@ -31,7 +31,7 @@ EVERY_SECONDS = 60.0  # between the starts of two reports
 MOST_SHARE = 0.05  # of the time of one core, for all reports together
 STOP_SECONDS = 5.0  # after this, the process is killed
 PAGE = "index.html"
-KEPT = 3  # exit status of the process if it leaves a whole report in place
+UNCHANGED = 3  # exit status of the process if it leaves a whole report in place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class ProvisionalReport(Display):
             lines = output.read().decode(errors="replace").strip().splitlines()
         if status == 0:
             self._announce(f"provisional report: {self._out / PAGE} ({writer.ended} of {self.total} runs)")
-        elif status != KEPT:
+        elif status != UNCHANGED:
             self._warn(lines[-1] if lines else f"its process ended with status {status}")
 
     def _warn(self, reason: str) -> None:

@@ -38,6 +38,7 @@ def test_three_significant_digits(value: float, text: str) -> None:
 
 
 def test_the_rest() -> None:
+    assert [fmt.letters_of(index, "ab") for index in range(8)] == ["a", "b", "aa", "ab", "ba", "bb", "aaa", "aab"]
     assert fmt.count(2343.6) == "2,344"
     assert [fmt.count(value) for value in (math.nan, math.inf, 3e30)] == ["–", "∞", "3.00e30"]
     assert fmt.interval(Interval(low=1.0, high=2.0)) == "[1.00, 2.00]"

@@ -182,12 +182,12 @@ def test_the_process_gets_the_version_of_the_page_before_the_suite(tmp_path: Pat
 def test_a_whole_report_in_place_is_neither_announced_nor_an_error(
     tmp_path: Path, writer: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer(f"sys.exit({provisional_report.KEPT})")
+    writer(f"sys.exit({provisional_report.UNCHANGED})")
     suite = Suite(tmp_path, recorded=1)
     suite.end(1)
     suite.settle()
     assert (suite.lines, caplog.records) == ([], [])
-    assert provisional_report.KEPT == provisional.KEPT
+    assert provisional_report.UNCHANGED == provisional.UNCHANGED
 
 
 @pytest.mark.usefixtures("writer")

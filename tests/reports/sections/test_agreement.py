@@ -78,7 +78,10 @@ def test_only_features_of_this_data_are_explained() -> None:
 
     runs = runs_with("abcd")
     assert explained(runs) == {"classifier's features", "Pixels respond"}
-    assert explained([replace(run, metrics={**run.metrics, FID_DISTILLED: run.fid}) for run in runs]) == {"distilled network", *explained(runs)}
+    assert explained([replace(run, metrics={**run.metrics, FID_DISTILLED: run.fid}) for run in runs]) == {
+        "distilled network",
+        *explained(runs),
+    }
     assert explained([replace(run, metrics={INCEPTION: run.fid}) for run in runs]) == {"classifier's features"}
 
 
