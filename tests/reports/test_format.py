@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 
 import pytest
 
@@ -38,7 +39,6 @@ def test_three_significant_digits(value: float, text: str) -> None:
 
 
 def test_the_rest() -> None:
-    assert [fmt.letters_of(index, "ab") for index in range(8)] == ["a", "b", "aa", "ab", "ba", "bb", "aaa", "aab"]
     assert fmt.count(2343.6) == "2,344"
     assert [fmt.count(value) for value in (math.nan, math.inf, 3e30)] == ["–", "∞", "3.00e30"]
     assert fmt.interval(Interval(low=1.0, high=2.0)) == "[1.00, 2.00]"
@@ -52,3 +52,8 @@ def test_the_rest() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (500, "500"), (37_500, "37.5k"), (112_512, "112.5k"), (1_500_000, "1.5M")])
 def test_images_on_an_axis(value: float, text: str) -> None:
     assert fmt.thousands(value) == text
+
+
+def test_letters_beyond_the_alphabet() -> None:
+    found = [fmt.letters_of(index, string.ascii_lowercase) for index in (0, 25, 26, 27, 51, 52, 701, 702)]
+    assert found == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
