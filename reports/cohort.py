@@ -26,7 +26,6 @@ TRACKS = {
     "tuned": "default recipes and tuned recipes",
 }
 POINTS = "modes/high_quality"  # a metric only of points in the plane
-SECONDS = "perf/train_seconds"
 FIRST_VERSION = "1"  # of the harness and the variants; runs without a recorded version have it
 
 

@@ -194,7 +194,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report. `left_out` names the sections without data."""
+    """A report. `left_out` names the sections without data. A whole report replaces a provisional one, and never the other way round."""
 
     title: str
     subtitle: str
@@ -203,3 +203,4 @@ class Document:
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
+    provisional: bool = False

@@ -39,6 +39,13 @@ def count(value: float) -> str:
     return number(value) if math.isnan(value) or abs(value) >= LONG else f"{value:,.0f}"
 
 
+def thousands(value: float, _position: float = 0) -> str:
+    """Return a number of images in short form: 0, 50k, 1.5M. Matplotlib also gives the position of a tick."""
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.4g}M"
+    return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"
+
+
 def interval(value: Interval | None, *, times: str = "") -> str:
     """Return "[low, high]", or "" for no interval."""
     return "" if value is None else f"[{number(value.low)}{times}, {number(value.high)}{times}]"
@@ -59,6 +66,12 @@ def p_value(value: float | None) -> str:
 def shorten(items: Sequence[str], most: int) -> list[str]:
     """Return the items. If there are more than `most`, return the first ones and the number of the rest."""
     return list(items) if len(items) <= most else [*items[: most - 1], f"{len(items) - most + 1:,} more"]
+
+
+def letters_of(index: int, alphabet: str) -> str:
+    """Return the letters of an index, as those of the columns of a spreadsheet: a, ..., z, aa, ab, ..."""
+    before, last = divmod(index, len(alphabet))
+    return (letters_of(before - 1, alphabet) if before else "") + alphabet[last]
 
 
 def join_words(items: Sequence[str], *, last: str = "and") -> str:

@@ -10,21 +10,22 @@ import string
 from collections.abc import Sequence
 
 from reports.comparisons import Comparison
+from reports.format import letters_of
 
-LETTERS = string.ascii_uppercase
 ABSENT = "·"  # in place of the letter of a group that an entry is not in
 
 
 def letters(names: Sequence[str], pairs: Sequence[Comparison]) -> dict[str, str]:
-    """Return the letters of each entry with a test, one position for each group: "AB·".
+    """Return the letters of each entry with a test, one position for each group: "AB·". The result is empty without tests.
 
-    `names` are in the order of the ranking, and so are the groups. The result is empty without tests, or with more groups than letters.
+    `names` are in the order of the ranking, and so are the groups. After the group Z follow AA, AB, ... Then the letters of an entry
+    are a list without positions, "Z AA", because a position for each group would make the column too wide.
     """
     tested = {name for pair in pairs if pair.p is not None for name in (pair.a, pair.b)}
     found = groups([name for name in names if name in tested], pairs)
-    if len(found) > len(LETTERS):
-        return {}
-    marks = list(zip(LETTERS, found, strict=False))
+    marks = [(letters_of(index, string.ascii_uppercase), group) for index, group in enumerate(found)]
+    if len(marks) > len(string.ascii_uppercase):
+        return {name: " ".join(letter for letter, group in marks if name in group) for name in names if name in tested}
     return {name: "".join(letter if name in group else ABSENT for letter, group in marks) for name in names if name in tested}
 
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import importlib.resources
 import itertools
+from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +21,8 @@ from reports.document import Document, Picture
 from reports.plots.svg import part_of_page
 
 SCRIPT = "page.js"
+PROVISIONAL = '<meta name="ganbench-report" content="provisional">'
+HEAD_BYTES = 4096  # at the start of a page, in which `PROVISIONAL` is
 IN_ATTRIBUTE = " !$'()*+,-./:;=?@[]^_`{|}~"  # characters that need no escape in an SVG within a quoted attribute
 
 
@@ -43,7 +46,17 @@ def html(document: Document) -> str:
         "group": lambda entry: groups.get(entry, ""),
         "inline": lambda picture: Markup(part_of_page(picture.data.decode(), lambda entry: groups.get(entry, ""), next(parts))),
     }
-    return environment.get_template("index.html").render(document=document, script=Markup(script), digest=_digest(script))
+    mark = Markup(PROVISIONAL if document.provisional else "")
+    return environment.get_template("index.html").render(document=document, script=Markup(script), digest=_digest(script), mark=mark)
+
+
+def is_provisional(page: Path) -> bool:
+    """Return whether a page is a provisional report. It is not if it cannot be read."""
+    try:
+        with page.open("rb") as file:
+            return PROVISIONAL.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _digest(script: str) -> str:

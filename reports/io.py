@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.core.atomic_files import refusal, write_atomic
@@ -20,6 +23,23 @@ def check_file(path: Path, option: str) -> None:
     check_folder(path.parent, option)
     if path.is_dir():
         raise UserError(f"{option}: {str(path)!r} is a folder; give the path of a file")
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Context manager that creates a folder if needed, and holds its lock. It leaves no file.
+
+    If the folder cannot be created, or its file system has no locks, the block runs without a lock."""
+    handle = None
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)  # releases the lock
 
 
 def write_all(files: Mapping[Path, bytes], what: str) -> None:

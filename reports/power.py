@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from bench.metrics.columns import Card
 from reports.comparisons import Comparison, has_ratio, on_scale
@@ -27,6 +27,7 @@ from reports.stats import ALPHA, MIN_SEEDS, Sample, constant, moments
 POWER = 0.8
 MOST_SEEDS = 1000  # a larger number is not a plan
 NODES, GRID = 24, 257  # points of the quadrature and of the table of critical values
+TOLERANCE = 1e-12  # relative, of a root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +129,13 @@ def noncentrality(seeds: int, level: float) -> float:
     def missing(value: float) -> float:
         return power(value * math.sqrt(2 / seeds), 1.0, 1.0, seeds, level) - POWER
 
-    high = 1.0
+    low, high = 0.0, 1.0
     while missing(high) < 0:
-        high *= 2
-    return float(optimize.brentq(missing, 0.0, high))
+        low, high = high, 2 * high
+    while high - low > TOLERANCE * high:  # bisection, because `scipy.optimize` takes 0.3 s to import
+        middle = (low + high) / 2
+        low, high = (middle, high) if missing(middle) < 0 else (low, middle)
+    return high
 
 
 @lru_cache(maxsize=1024)

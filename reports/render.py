@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reports.document import Document
 from reports.html import html
-from reports.io import write_all
+from reports.io import lock_folder, write_all
 from reports.markdown import FOLDER, markdown
 
 HTML = "index.html"
@@ -32,7 +32,8 @@ def write(document: Document, out: Path) -> Path:
     first = (
         {listing: _listing(new | former)} if new | former else {}
     )  # before the pictures, so that an interrupted write leaves no unlisted picture
-    write_all(first | files, f"the report to {str(out)!r}")
+    with lock_folder(out):  # a process that writes a provisional page cannot replace the new one
+        write_all(first | files, f"the report to {str(out)!r}")
     for name in former - new:
         with suppress(OSError):  # an outdated picture does no harm
             (out / FOLDER / name).unlink()

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from reports.stats import ALPHA, MIN_SEEDS, Interval, constant, moments
 
@@ -48,6 +47,8 @@ def spread_shares(values: Mapping[str, Sequence[float]]) -> SpreadShares | None:
     The interval is a generalised confidence interval (Weerahandi 1993, JASA 88). For normal values, the variance of a stream is
     distributed as s² (n - 1) / chi² with n - 1 degrees of freedom. The test of equal variances is Bartlett's (1937, Proc. R. Soc. A 160).
     """
+    from scipy.stats import bartlett  # here, because the import takes 0.3 s, and most reports do not need it
+
     if min(map(len, values.values())) < MIN_SEEDS:
         return None
     still = {stream for stream, found in values.items() if constant(found)}
@@ -61,4 +62,4 @@ def spread_shares(values: Mapping[str, Sequence[float]]) -> SpreadShares | None:
         stream: Share(value=float(variances[i] / variances.sum()), interval=Interval(low=float(ends[0, i]), high=float(ends[1, i])))
         for i, stream in enumerate(values)
     }
-    return SpreadShares(shares=shares, p_equal=0.0 if still else float(scipy_stats.bartlett(*values.values()).pvalue))
+    return SpreadShares(shares=shares, p_equal=0.0 if still else float(bartlett(*values.values()).pvalue))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.terminal import is_terminal
 from bench.core.text import pluralise
 from bench.metrics.columns import card
 from bench.runs.types import RunProgress, RunResult
@@ -165,4 +166,4 @@ def best(one: Standing) -> str:
 
 def study_display_for(console: Console) -> LineStudyDisplay:
     """Return the live display for a terminal, else the display of lines."""
-    return LiveStudyDisplay(console) if console.is_terminal else LineStudyDisplay(console)
+    return LiveStudyDisplay(console) if is_terminal(console) else LineStudyDisplay(console)

@@ -9,7 +9,7 @@ from typing import Any
 from bench.core.config import DATASETS, RESULTS_VERSION, VARIANTS, RunConfig, config_for, merged, override, paths
 from bench.core.errors import UserError, nearest, one_line
 from bench.evaluation.evaluator import Evaluator, evaluator_for, usual_samples
-from bench.metrics.columns import card
+from bench.metrics.columns import TRAIN_SECONDS, card
 from bench.runs.auto_choice import Auto, resolve
 from bench.runs.preparation import check
 from bench.scheduling.suite import MOST_SEEDS, SUITES, Entry
@@ -91,13 +91,13 @@ def _objectives(study: Study, config: RunConfig) -> tuple[SearchObjective, ...]:
     keys = study.objectives or (evaluator.headline,)
     if not 1 <= len(keys) <= 2 or len(set(keys)) < len(keys):
         raise UserError(f"--objective takes one metric, or two different ones, not {','.join(keys)!r}")
-    known = [*evaluator.keys, "perf/train_seconds"]
+    known = [*evaluator.keys, TRAIN_SECONDS]
     found = []
     for key in keys:
         if key not in known:
             raise UserError(f"--objective {key!r} is not measured on {config.dataset}" + nearest(key, known))
         direction = card(key).direction
-        if key == "perf/train_seconds":
+        if key == TRAIN_SECONDS:
             direction = "lower"
         if direction == "none":
             raise UserError(f"--objective {key!r} has no direction ({card(key).meaning}): choose another metric")

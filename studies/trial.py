@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from bench.core.config import DATASETS, RunConfig, merged, override
 from bench.core.errors import UserError, one_line
 from bench.evaluation.evaluator import evaluator_for
-from bench.metrics.columns import card
+from bench.metrics.columns import IMAGES_PER_SECOND, TRAIN_SECONDS, card
 from bench.runs.preparation import check
 from bench.runs.runner import run
 from bench.runs.types import Judge, RunContext, RunProgress, RunResult, Watch, never_prune
@@ -184,7 +184,7 @@ class _Trial:
     def _tell_cost(self, trial: optuna.Trial, spent: list[RunResult]) -> None:
         trial.set_user_attr(RUNS, [result.run_id for result in spent])
         trial.set_user_attr(IMAGES, sum(self.images.values()))
-        trial.set_user_attr(SECONDS, sum(result.values.get("perf/train_seconds", 0.0) for result in spent))
+        trial.set_user_attr(SECONDS, sum(result.values.get(TRAIN_SECONDS, 0.0) for result in spent))
 
     def _run(self, trial: optuna.Trial, config: RunConfig, index: int) -> RunResult:
         """Train one seed, or return the result of its recorded run."""
@@ -256,7 +256,7 @@ def _has_ended(tags: Mapping[str, str], protocol: str) -> bool:
 
 
 def _images_of(values: Mapping[str, float]) -> int:
-    return round(values.get("perf/images_per_second", 0.0) * values.get("perf/train_seconds", 0.0))
+    return round(values.get(IMAGES_PER_SECOND, 0.0) * values.get(TRAIN_SECONDS, 0.0))
 
 
 def _result_of(recorded: Any, config: RunConfig) -> RunResult:
@@ -264,5 +264,5 @@ def _result_of(recorded: Any, config: RunConfig) -> RunResult:
     tags = recorded.data.tags
     return RunResult(
         run_id=str(recorded.info.run_id), variant=config.variant, dataset=config.dataset, seed=config.seed, status=tags["status"],
-        reason=one_line(tags.get("reason", ""), most=500), values=dict(recorded.data.metrics),
+        reason=one_line(tags.get("reason", ""), most=500), values=dict(recorded.data.metrics), headline=tags.get("headline", ""),
     )  # fmt: skip

@@ -159,7 +159,9 @@ def _print_scores(ended: Sequence[tuple[FinishedRun, RunResult]]) -> None:
     rows: list[tuple[Any, ...]] = []
     titles: set[str] = set()
     for run, result in ended:
-        key = headline_among(result.values) or headline_among(run.before)  # one metric in both columns, even if the headline changed
+        key = (
+            result.headline or headline_among(result.values) or headline_among(run.before)
+        )  # one metric in both columns, even if the headline changed
         titles |= {card(key).title} if key else set()
         values = (number(found.get(key or "", math.nan)) for found in (run.before, result.values))
         rows.append((run.variant, run.dataset, str(run.seed), *values, run.run_id, result.reason))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.common import app, print_table, say
+from bench.cli.common import app, errors, print_table, say
 from bench.core.errors import UserError, one_line
 from bench.core.text import pluralise
 
@@ -82,6 +82,20 @@ def write_suite_report(suite: str) -> None:
     from bench.tracking.store import tracking_uri
 
     _write(load(tracking_uri(), (suite,)), report_folder(suite), title=_title((suite,)), attach=True, small=False)
+
+
+def write_interrupted_report(suite: str, folder: Path, ended: int, total: int) -> None:
+    """Write a provisional report that says how far an interrupted suite has come. It replaces no whole report. An error is printed."""
+    from bench.tracking.store import tracking_uri
+    from reports.provisional import notice_of_interrupted, write_provisional
+
+    try:
+        page = write_provisional(tracking_uri(), suite, notice_of_interrupted(suite, ended, total), folder=folder)
+    except UserError as error:  # the exit status says that the suite was interrupted
+        errors.print(f"the report is not written: {error}", highlight=False, markup=False)
+        return
+    if page is not None:
+        say(f"provisional report: {page} ({ended} of {total} runs)")
 
 
 def _title(suites: Sequence[str]) -> str:

@@ -180,7 +180,11 @@ def _plan_execution(
 def _execute(
     suite: Suite, execution_plan: ExecutionPlan, folder: Path, *, wait: bool = True, report: Path | None = None
 ) -> ExecutionResult:
-    """Execute the planned jobs, show their progress, and return the results. With a folder `report`, write provisional reports to it."""
+    """Execute the planned jobs, show their progress, and return the results. With a folder `report`, write provisional reports to it.
+
+    If the jobs are interrupted, the last one says so.
+    """
+    from bench.cli.report import write_interrupted_report
     from bench.scheduling.progress import display_for
     from bench.scheduling.provisional_report import ProvisionalReport
     from bench.scheduling.scheduler import Display, run_suite
@@ -188,17 +192,21 @@ def _execute(
     from bench.tracking.store import tracking_uri
 
     uri, display = tracking_uri(), display_for(console)
+    pages: ProvisionalReport | None = None
     try:
         with stop_on_signal(lambda text: errors.print(text, highlight=False)) as stop, ExitStack() as stack:
             watching: Display = display
             if report is not None:
-                watching = ProvisionalReport(
+                watching = pages = ProvisionalReport(
                     display, execution_plan.actions, suite=suite.name, uri=uri, out=report, announce=say, stop=stop
                 )  # fmt: skip
-                stack.callback(watching.stop)
-            return run_suite(suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=watching, wait=wait)
+                stack.callback(pages.stop)
+            outcome = run_suite(suite, execution_plan, uri=uri, folder=folder.absolute(), stop=stop, display=watching, wait=wait)
     finally:
         display.stop()
+    if outcome.interrupted and pages is not None and report is not None and pages.ended:
+        write_interrupted_report(suite.name, report, pages.ended, pages.total)
+    return outcome
 
 
 def _exit_by(outcome: ExecutionResult) -> None:

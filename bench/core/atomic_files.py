@@ -43,6 +43,15 @@ def write_atomic(path: Path, content: bytes, *, settled: bool = True) -> None:
             raise
 
 
+def version_of(path: Path) -> str:
+    """Return a text that differs for each version that `write_atomic` writes. It is empty if the file cannot be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+
+
 def make_folder(folder: Path) -> None:
     """Create the folder of a suite's checkpoints. Raises a UserError before any run, also where `check_writable` detects no problem."""
     try:

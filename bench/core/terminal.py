@@ -26,6 +26,14 @@ class SafeConsole(Console):
         return super().render(renderable, options)
 
 
+def is_terminal(console: Console) -> bool:
+    """Return whether a console writes to a terminal that can move its cursor, so that it can show bars.
+
+    `Console.is_terminal` is also true for a pipe if the environment has FORCE_COLOR, as in Jupyter. That variable is about colours only.
+    """
+    return console.file.isatty() and not console.is_dumb_terminal
+
+
 def log_to(console: SafeConsole, level: int) -> None:
     """Send log records from `level` up to a console."""
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False, show_time=False)])

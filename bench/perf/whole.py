@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from bench.core.config import load_config
 from bench.core.errors import UserError
+from bench.metrics.columns import IMAGES_PER_SECOND, TRAIN_SECONDS
 from bench.perf.host import environment_of
 from bench.runs.runner import run
 from bench.runs.types import RunContext
@@ -75,6 +76,6 @@ def whole_run(config_json: str) -> RunTimes:
         raise UserError(f"the run of {config.variant} must finish, but its status is {ended.status}: {ended.reason}; omit this model")
     values = ended.values
     return RunTimes(
-        images=round(values["perf/images_per_second"] * values["perf/train_seconds"]), wall=wall, train=values["perf/train_seconds"],
+        images=round(values[IMAGES_PER_SECOND] * values[TRAIN_SECONDS]), wall=wall, train=values[TRAIN_SECONDS],
         evaluate=values["perf/evaluate_seconds"], log=values["perf/log_seconds"],
     )  # fmt: skip

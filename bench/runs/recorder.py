@@ -18,7 +18,7 @@ from bench.evaluation import best_checkpoint, grids, latent_space
 from bench.evaluation.best_checkpoint import BestCheckpoint
 from bench.evaluation.evaluator import Evaluator, Measurement
 from bench.evaluation.samples import Samples, draw_samples
-from bench.metrics.columns import BEST
+from bench.metrics.columns import BEST, GENERATOR_UPDATES, IMAGES_PER_SECOND, TRAIN_SECONDS
 from bench.runs.health import Flag, flags
 from bench.runs.preparation import Work
 from bench.runs.types import RunProgress, Watch
@@ -50,7 +50,7 @@ class Recorder:
     def record(self, progress: Progress) -> None:
         """Log the values at a log point. If an evaluation or a picture is due, log it too."""
         values = {f"train/{name}": value for name, value in progress.scalars.items()}
-        values["train/generator_updates"] = float(progress.updates["g"])
+        values[GENERATOR_UPDATES] = float(progress.updates["g"])
         self._history.append({"images": float(progress.images), **progress.scalars})
         if not progress.diverged:
             values |= self._evaluate(progress)
@@ -68,6 +68,7 @@ class Recorder:
                 scalars=progress.scalars,
                 measured=self._measured,
                 measured_at=self._measured_at,
+                headline=self._work.evaluator.headline if self._work.evaluator else "",
                 flags=tuple(flag.flag for flag in self._flags()),
             )
         )
@@ -167,8 +168,8 @@ class Recorder:
         self._log.json(results.EVIDENCE, {"health": health, "logits_are_log_odds": trainer.objective.logits_are_log_odds, **evidence})
         values = {
             **measured,
-            "perf/train_seconds": trainer.train_seconds,
-            "perf/images_per_second": trainer.images / max(trainer.train_seconds, 1e-9),
+            TRAIN_SECONDS: trainer.train_seconds,
+            IMAGES_PER_SECOND: trainer.images / max(trainer.train_seconds, 1e-9),
             "perf/evaluate_seconds": self.evaluate_seconds,
             "perf/log_seconds": self._log.seconds,
             "perf/peak_memory_mb": peak_memory_mb(self._work.device),

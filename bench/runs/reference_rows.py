@@ -45,7 +45,9 @@ def measure_reference(kind: str, dataset_name: str, evaluation: Evaluation, uri:
     values = row.measurement.values
     log_.points({**values, "perf/evaluate_seconds": row.seconds}, images=0, train_seconds=0.0)
     log_.finish("finished")
-    return RunResult(run_id=log_.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=values)
+    return RunResult(
+        run_id=log_.run_id, variant=kind, dataset=dataset.name, seed=0, status="finished", values=values, headline=evaluator.headline
+    )
 
 
 def _picture(kind: str, evaluator: Evaluator) -> bytes:

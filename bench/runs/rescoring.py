@@ -23,7 +23,7 @@ from bench.evaluation.evaluator import OF_NETWORKS, Evaluator, Measurement, eval
 from bench.evaluation.generator import RecordedGenerator, config_of, needed, restored
 from bench.evaluation.grids import nearest_png
 from bench.evaluation.samples import draw_samples
-from bench.metrics.columns import BEST, FID_CLASSIFIER, SE
+from bench.metrics.columns import BEST, FID_CLASSIFIER, SE, TRAIN_SECONDS
 from bench.metrics.columns.recorded import described
 from bench.runs.preparation import curve_protocol, warn_without_labels
 from bench.runs.types import RunResult
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRAINED = "perf/train_seconds"  # a metric that each run logs once, at its end
 POINT = ["images", "seconds", "key", "value"]  # columns of a curve
 
 
@@ -51,9 +50,9 @@ def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
     client = store.connect(uri)
     tracked = client.get_run(run_id)
     values: Mapping[str, float] = {}
-    status, reason = "finished", ""
+    status, reason, headline = "finished", "", ""
     try:
-        values = _score(client, tracked, evaluation)
+        values, headline = _score(client, tracked, evaluation)
     except Exception as error:  # any error, so that the other runs are still measured
         why = one_line(error, most=200) or type(error).__name__
         log.error("cannot measure run %s again: %s", run_id, why)
@@ -62,11 +61,12 @@ def score(run_id: str, uri: str, evaluation: Evaluation) -> RunResult:
     tags = tracked.data.tags
     return RunResult(
         run_id=run_id, variant=tags.get("variant", ""), dataset=tags.get("dataset", ""), seed=seed_of(tags), status=status,
-        reason=reason, values=values,
+        reason=reason, values=values, headline=headline,
     )  # fmt: skip
 
 
-def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mapping[str, float]:
+def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> tuple[Mapping[str, float], str]:
+    """Measure a run and record its values. Return them and the headline metric."""
     run_id = tracked.info.run_id
     artifacts = Artifacts(client, {run_id: tracked.info.artifact_uri})
     config = _with_evaluation(config_of(run_id, artifacts), evaluation)
@@ -94,7 +94,7 @@ def _score(client: MlflowClient, tracked: Run, evaluation: Evaluation) -> Mappin
         run_log.tag(best_metric="" if best == evaluator.headline else best)
     # Last: if the process is killed before this, the next command measures the run again.
     run_log.tag(headline=evaluator.headline, protocol=evaluator.protocol_hash, curve_protocol=curve_protocol(evaluator))
-    return measurement.values
+    return measurement.values, evaluator.headline
 
 
 def _with_evaluation(config: RunConfig, evaluation: Evaluation) -> RunConfig:
@@ -136,7 +136,8 @@ def _open_log(
         # Until the new curve is logged, the evaluation protocol of the headline metric is unknown.
         run_log.json(results.PROTOCOL, {**before, "metrics": {key: value for key, value in old.items() if key != headline}})
     run_log.load_state_dict({"run_id": run_id, "points": points, "seconds": 0.0})
-    run_log.end_at(max((point.step for point in client.get_metric_history(run_id, TRAINED)), default=None))
+    # Each run logs the train seconds once, at its end.
+    run_log.end_at(max((point.step for point in client.get_metric_history(run_id, TRAIN_SECONDS)), default=None))
     run_log.points(measurement.values, images=end, train_seconds=seconds)
     return run_log
 

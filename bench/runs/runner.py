@@ -264,12 +264,13 @@ def _tags(config: RunConfig, context: RunContext, dataset: Dataset, fingerprint:
 
 @dataclass(frozen=True)
 class Ending:
-    """Result of training and evaluation: status, reason, final values, and the reasons why values are NaN."""
+    """Result of training and evaluation: status, reason, final values, the reasons why values are NaN, and the headline metric."""
 
     status: str
     reason: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    headline: str = ""
 
 
 class _Callbacks:
@@ -337,7 +338,7 @@ def _train(work: Work, recorder: Recorder, callbacks: _Callbacks, checkpointer: 
         if checkpointer.due() and progress.share < 1:
             checkpointer.save(recorder.state_dict)
     checkpointer.save(recorder.state_dict)  # not removed: a longer run can extend it
-    return Ending("finished", "", recorder.finish(), recorder.reasons)
+    return Ending("finished", "", recorder.finish(), recorder.reasons, work.evaluator.headline if work.evaluator else "")
 
 
 def _name(config: RunConfig) -> str:

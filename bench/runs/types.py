@@ -18,6 +18,7 @@ class RunProgress:
     scalars: Mapping[str, float]
     measured: Mapping[str, float]  # the last evaluation
     measured_at: int = 0  # images at the last evaluation
+    headline: str = ""  # key of the metric that ranks the run. A resumed run keeps the one it began with
     flags: tuple[str, ...] = ()  # current health flags of its training
 
 
@@ -60,6 +61,7 @@ class RunResult:
     reason: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a value is NaN, by key
+    headline: str = ""  # key of the metric that ranks the run. Empty without values
 
 
 Judge = Callable[[RunProgress], str]  # returns the reason to prune the run, or ""

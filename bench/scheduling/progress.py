@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
+from bench.core.terminal import is_terminal
 from bench.core.text import duration, pluralise
 from bench.metrics.columns import card, headline_among
 from bench.runs.types import RunProgress, RunResult
@@ -161,20 +162,24 @@ def status_text(progress: RunProgress) -> str:
     """Return the numbers of a running job on one line."""
     losses = {name: value for name, value in progress.scalars.items() if name.startswith("loss_")}
     parts = [f"{progress.images_per_second:,.0f} images/s", *(f"{name} {value:.2f}" for name, value in losses.items())]
-    return ", ".join([*parts, *headline_text(progress.measured), *(flag.upper() for flag in progress.flags)])
+    return ", ".join([*parts, *headline_text(progress.measured, progress.headline), *(flag.upper() for flag in progress.flags)])
 
 
 def result_text(job: Job, result: RunResult) -> str:
     """Return the result of a job on one line."""
-    return ", ".join([f"{job.name}: {result.status}", *headline_text(result.values), *([result.reason] if result.reason else [])])
+    return ", ".join(
+        [f"{job.name}: {result.status}", *headline_text(result.values, result.headline), *([result.reason] if result.reason else [])]
+    )
 
 
-def headline_text(values: Mapping[str, float]) -> list[str]:
-    """Return the headline metric as a list of one text. The list is empty if no value is measured."""
-    key = headline_among(values)
-    return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"] if key else []
+def headline_text(values: Mapping[str, float], headline: str = "") -> list[str]:
+    """Return the headline metric as a list of one text. The list is empty if it has no value. By default, it is that of these metrics."""
+    key = headline or headline_among(values)
+    if key is None or key not in values:
+        return []
+    return [f"{card(key).title} {values[key]:.2f}" if values[key] >= 1 else f"{card(key).title} {values[key]:.3f}"]
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
-    """Return a display with bars for a terminal, else one with lines."""
-    return BarDisplay(console) if console.is_terminal else LineDisplay(console)
+    """Return a display with bars for a terminal, else one with lines. See `is_terminal`."""
+    return BarDisplay(console) if is_terminal(console) else LineDisplay(console)

@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench.core.atomic_files import version_of
 from bench.core.errors import one_line
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.estimate import Estimate
@@ -28,6 +30,8 @@ ENDED = ("finished", "diverged", "failed", "pruned", "recorded")
 EVERY_SECONDS = 60.0  # between the starts of two reports
 MOST_SHARE = 0.05  # of the time of one core, for all reports together
 STOP_SECONDS = 5.0  # after this, the process is killed
+PAGE = "index.html"
+UNCHANGED = 3  # exit status of the process if it leaves a whole report in place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,9 @@ class ProvisionalReport(Display):
     The first report starts when each configuration has a run, on any seed, that has finished, failed, diverged or been pruned. The next
     one starts after another such run, and at the earliest after `EVERY_SECONDS`. There is one process at a time. If it fails, the suite
     logs one line, and tries again after the next run.
+
+    It replaces earlier provisional pages and the page of the time before the suite. So a whole report that a user writes while the suite
+    runs stays until its end, and a process that survives the suite cannot replace a later report.
     """
 
     def __init__(
@@ -57,8 +64,9 @@ class ProvisionalReport(Display):
         }  # by key of a job
         recorded = [action for action in actions if action.kind == "skip"]
         self._missing = set(self._cells.values()) - set(map(_cell, recorded))
-        self._ended, self._total = len(recorded), len(actions)
-        self._reported = self._ended
+        self.ended, self.total = len(recorded), len(actions)  # runs that have finished, failed, diverged or been pruned, and all runs
+        self._reported = self.ended
+        self._before = version_of(out / PAGE)
         self._due = -math.inf  # monotonic time
         self._writer: Writer | None = None
         self._is_stopping = stop
@@ -77,22 +85,23 @@ class ProvisionalReport(Display):
         """Pass the event on. Start a report if one is due."""
         self._display.end(job, result)
         if job.key in self._cells and result.status in ENDED:
-            self._ended += 1
+            self.ended += 1
             self._missing.discard(self._cells[job.key])
         self._refresh()
 
     def stop(self) -> None:
-        """End the process that writes a report, if there is one."""
+        """End the process that writes a report, if there is one. It has ended when this returns or, after a further Ctrl-C, raises."""
         if self._writer is None:
             return
-        self._writer.process.terminate()
+        writer, self._writer = self._writer, None
         try:
-            self._writer.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._writer.process.kill()
-            self._writer.process.wait()
-        self._writer.output.close()
-        self._writer = None
+            writer.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                writer.process.wait(STOP_SECONDS)
+        finally:
+            writer.process.kill()  # without effect on a process that has ended
+            writer.process.wait()
+            writer.output.close()
 
     def _refresh(self) -> None:
         """Collect the result of a process that has ended, and start another one if it is due. An OSError is logged: the suite continues."""
@@ -104,14 +113,14 @@ class ProvisionalReport(Display):
     def _collect_or_start(self) -> None:
         if self._writer is not None:
             self._collect(self._writer)
-        is_new = self._reported < self._ended < self._total  # the whole report follows the last run
+        is_new = self._reported < self.ended < self.total  # the whole report follows the last run
         if self._writer is None and is_new and not self._missing and not self._is_stopping() and time.monotonic() >= self._due:
             self._start()
 
     def _start(self) -> None:
-        self._reported, self._due = self._ended, time.monotonic() + EVERY_SECONDS
+        self._reported, self._due = self.ended, time.monotonic() + EVERY_SECONDS
         output = tempfile.TemporaryFile()  # noqa: SIM115 (closed after the process has ended)
-        command = [*WRITER, self._suite, str(self._ended), str(self._total), str(self._out)]
+        command = [*WRITER, self._suite, str(self.ended), str(self.total), str(self._out), self._before]
         given = {"MLFLOW_TRACKING_URI": self._uri, "OMP_NUM_THREADS": "1"}  # not an argument: it may contain a password
         try:
             # a process group of its own, because Ctrl-C would otherwise end it with a traceback
@@ -121,7 +130,7 @@ class ProvisionalReport(Display):
         except OSError:
             output.close()
             raise
-        self._writer = Writer(process=process, output=output, ended=self._ended)
+        self._writer = Writer(process=process, output=output, ended=self.ended)
 
     def _collect(self, writer: Writer) -> None:
         """Announce the report if the process has ended, or log the reason why it failed."""
@@ -136,8 +145,8 @@ class ProvisionalReport(Display):
             output.seek(0)
             lines = output.read().decode(errors="replace").strip().splitlines()
         if status == 0:
-            self._announce(f"provisional report: {self._out / 'index.html'} ({writer.ended} of {self._total} runs)")
-        else:
+            self._announce(f"provisional report: {self._out / PAGE} ({writer.ended} of {self.total} runs)")
+        elif status != UNCHANGED:
             self._warn(lines[-1] if lines else f"its process ended with status {status}")
 
     def _warn(self, reason: str) -> None:

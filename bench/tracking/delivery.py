@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost, free
 from bench.tracking import store
 from bench.tracking.inputs import send_inputs
 from bench.tracking.journal import DamagedJournal, RunJournal, Write
+from bench.tracking.tags import LOGGED_ARTIFACTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,7 +47,10 @@ def store_errors(uri: str) -> Iterator[None]:
 
 
 def send(client: MlflowClient, write: Write, file: Path | None) -> None:
-    """Send one write to MLflow. A write may be sent twice, because MLflow stores equal points once and overwrites everything else."""
+    """Send one write to MLflow. A write may be sent twice, because MLflow stores equal points once and overwrites everything else.
+
+    The list of logged artifacts is extended: a user may also log tables to the run.
+    """
     from mlflow.entities import Metric, RunTag
 
     body = write.body
@@ -54,7 +59,8 @@ def send(client: MlflowClient, write: Write, file: Path | None) -> None:
             metrics = [Metric(key, value, ms, images) for key, value, ms, images in body["points"]]
             client.log_batch(write.run_id, metrics=metrics, synchronous=True)
         case "tags":
-            client.log_batch(write.run_id, tags=[RunTag(key, value) for key, value in body["tags"].items()], synchronous=True)
+            tags = _with_logged_artifacts(client, write.run_id, body["tags"])
+            client.log_batch(write.run_id, tags=[RunTag(key, value) for key, value in tags.items()], synchronous=True)
         case "artifact":
             parent = str(Path(body["path"]).parent)
             client.log_artifact(write.run_id, str(file), None if parent == "." else parent)
@@ -62,6 +68,24 @@ def send(client: MlflowClient, write: Write, file: Path | None) -> None:
             _send_inputs(client, write)
         case "end":
             client.set_terminated(write.run_id, MLFLOW_STATUS[body["status"]], body["ms"])
+
+
+def _with_logged_artifacts(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return tags whose list of logged artifacts, if they have one, also has the entries of the store, which come first."""
+    if LOGGED_ARTIFACTS not in tags:
+        return tags
+    before = _entries(client.get_run(run_id).data.tags.get(LOGGED_ARTIFACTS, ""))
+    new = [entry for entry in _entries(tags[LOGGED_ARTIFACTS]) if entry not in before]
+    return {**tags, LOGGED_ARTIFACTS: json.dumps([*before, *new])}
+
+
+def _entries(text: str) -> list[Any]:
+    """Return the entries of a JSON list. Another text has none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _send_inputs(client: MlflowClient, write: Write) -> None:

@@ -17,6 +17,7 @@ from bench.tracking.delivery import Delivery, DirectDelivery
 from bench.tracking.inputs import DataInput
 from bench.tracking.journal import End, RunJournal
 from bench.tracking.plain_log import PlainLog
+from bench.tracking.tags import LOGGED_ARTIFACTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -140,7 +141,7 @@ class RunLog:
         if keys:
             rows = [[key, *(_finite(last.get(name)) for name in (key, f"{key}{SE}"))] for key in keys]
             self.json(results.METRICS, {"columns": ["metric", "value", "standard error"], "data": rows})
-            self._journal.tags |= {"mlflow.loggedArtifacts": json.dumps([{"path": results.METRICS, "type": "table"}])}
+            self._journal.tags |= {LOGGED_ARTIFACTS: json.dumps([{"path": results.METRICS, "type": "table"}])}
 
     def _curve(self) -> bytes:
         frame = pd.DataFrame([point[:4] for point in self._journal.points], columns=["images", "seconds", "key", "value"])

@@ -12,6 +12,7 @@ import pandas as pd
 
 FINGERPRINT = re.compile("[0-9a-f]{16}")
 RUN_ID = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,127}")  # safe as the name of a folder. MLflow's own ids are 32 hexadecimal digits
+LOGGED_ARTIFACTS = "mlflow.loggedArtifacts"  # a JSON list of {path, type} that MLflow's pages read. `log_table` also writes it
 EXPERIMENT_KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"  # opens MLflow's pages for training, not for GenAI
 _SEED = re.compile("[0-9]{1,10}")
 

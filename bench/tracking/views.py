@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from bench.core.colours import COLOURS, GREY, colours_of
 from bench.core.errors import UserError
-from bench.metrics.columns import BEST
+from bench.metrics.columns import BEST, IMAGES_PER_SECOND
 from bench.tracking import logged_images, store
 from bench.tracking.comparison import RUN, Comparison, compare, standard_errors
 from bench.tracking.delivery import store_errors
@@ -38,7 +38,7 @@ MAIN = (
     "modes/collapse",
 )  # fmt: skip
 LOSSES = ("train/loss_d", "train/loss_g")
-SPEED = "perf/images_per_second"
+SPEED = IMAGES_PER_SECOND
 
 
 @dataclass(frozen=True, kw_only=True)

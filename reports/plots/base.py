@@ -121,13 +121,6 @@ def spaced(heights: Sequence[float] | np.ndarray[Any, np.dtype[Any]], *, gap: fl
     return result
 
 
-def thousands(value: float, _position: float = 0) -> str:
-    """Return a number of images in short form: 0, 50k, 1.5M."""
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:.4g}M"
-    return f"{value / 1e3:.4g}k" if abs(value) >= 1e3 else f"{value:g}"
-
-
 def thinned(points: pd.DataFrame) -> pd.DataFrame:
     """Return the points to draw of curves (entry, seed, images, ...).
 

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from bench.metrics.columns import Card
 from bench.tracking.curves import curve
 from reports.budget import RunBudget
-from reports.format import count
+from reports.format import count, thousands
 from reports.palette import FAINT, Palette
-from reports.plots.base import end_labels, figure_of, short_name, thinned, thousands
+from reports.plots.base import end_labels, figure_of, short_name, thinned
 from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.svg import mark_entry
 from reports.stats import LARGEST

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.metrics.columns import Card
-from reports.cohort import SECONDS, CohortEntry, numbers
+from bench.metrics.columns import TRAIN_SECONDS, Card
+from reports.cohort import CohortEntry, numbers
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
 from reports.plots.base import short_name
@@ -29,9 +29,9 @@ def quality_cost_data(entries: Sequence[CohortEntry], metric: Card) -> pd.DataFr
     """
     rows: list[tuple[str, str, float, float]] = []
     for entry in entries:
-        runs = zip(numbers(entry.finished, SECONDS), numbers(entry.finished, metric.key), strict=True)
+        runs = zip(numbers(entry.finished, TRAIN_SECONDS), numbers(entry.finished, metric.key), strict=True)
         seeds = [(entry.name, SEED, seconds, value) for seconds, value in runs if math.isfinite(value) and 0 < seconds < LARGEST]
-        median = (entry.finished_median(SECONDS), entry.summary(metric.key).median)
+        median = (entry.finished_median(TRAIN_SECONDS), entry.summary(metric.key).median)
         rows += seeds
         if seeds and all(map(math.isfinite, median)):
             rows.append((entry.name, MEDIAN, *median))

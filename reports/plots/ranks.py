@@ -1,4 +1,4 @@
-"""Plot of the entries' ranks by several metrics side by side. Lines of entries that the metrics rank differently cross."""
+"""Plot of the entries' ranks by several metrics (`reports.extractor_ranks`) side by side. Lines of entries that the metrics rank differently cross."""
 
 from __future__ import annotations
 
@@ -6,30 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import rankdata
 
 from bench.metrics.columns import card
 from reports.format import number
 from reports.palette import FAINT, INK, Palette
 from reports.plots.base import short_name
 from reports.plots.svg import mark_entry
-
-COLUMNS = ["entry", "key", "value", "rank", "position"]
-
-
-def ranks_data(medians: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> pd.DataFrame:
-    """Return entry, key, value, rank (1 is best, and equal values share their mean rank) and position.
-
-    Positions are 1, 2, ... from the top, ties by name.
-    `medians` has the values of each entry by key.
-    """
-    rows: list[tuple[str, str, float, float, int]] = []
-    for key in keys:
-        sign = -1.0 if card(key).direction == "higher" else 1.0
-        ordered = sorted(medians, key=lambda name: (sign * medians[name][key], name))
-        ranks = rankdata([sign * medians[name][key] for name in ordered])
-        rows += [(name, key, float(medians[name][key]), float(ranks[i]), i + 1) for i, name in enumerate(ordered)]
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def draw(ax: Axes, data: pd.DataFrame, palette: Palette, marked: Sequence[str]) -> None:

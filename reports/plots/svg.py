@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import escape, unescape
-
-from matplotlib.artist import Artist
+from typing import TYPE_CHECKING
 
 from reports.palette import DARK, FAINT, INK, PAPER, RULE
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VARIABLES = {colour: f"--c{i}" for i, colour in enumerate((INK, FAINT, RULE, PAPER))}

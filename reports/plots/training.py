@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.tracking.curves import curve
 from reports.budget import RunBudget
+from reports.format import thousands
 from reports.palette import FAINT, INK, Style
-from reports.plots.base import short_name, thinned, thousands
+from reports.plots.base import short_name, thinned
 from reports.plots.seed_means import MEAN, SEED, with_means
 from reports.plots.trials import between
 from reports.stats import LARGEST

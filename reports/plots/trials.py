@@ -11,8 +11,8 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import MaxNLocator
 
 from bench.metrics.columns import Card
+from reports.format import thousands
 from reports.palette import INK, PAPER, Style
-from reports.plots.base import thousands
 from reports.study import SearchedStudy, Tuning
 
 COLUMNS = ["number", "state", "value", "default"]

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bench.metrics.columns import Card
+from reports.format import thousands
 from reports.palette import INK, Palette
-from reports.plots.base import short_name, thousands
+from reports.plots.base import short_name
 from reports.plots.svg import mark_entry
 from reports.plots.trials import between, value_text
 from reports.stats import Sample

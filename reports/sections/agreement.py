@@ -3,53 +3,33 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import pandas as pd
 
 from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED, PIXELS, card
+from reports import extractor_ranks
 from reports.cohort import Cohort
 from reports.document import Block, Figure, Section, Text
+from reports.extractor_ranks import contested, ranked
 from reports.format import join_words, number
 from reports.plots import base, ranks
 from reports.sections.common import by_cohort
 from reports.stats import rank_agreement
 from reports.view import View
 
-TITLE = "Do the extractors agree?"
-KEYS = (FID_DISTILLED, FID_CLASSIFIER, PIXELS, "quality/fid_photo", "quality/fid_inception")
-FEWEST = 3  # entries; the order of two has no information
-WHY = (
-    "A distilled network imitates an ImageNet network, and uses no classes. A classifier's features separate classes, so blurred silhouettes can score well. "
-    "Pixels respond to blur and brightness, and not to objects. If they disagree, no number decides alone: look at the samples."
-)
+TITLE = extractor_ranks.TITLE
+FEATURES = {  # what the distance on each kind of features responds to
+    FID_DISTILLED: "A distilled network imitates an ImageNet network, and uses no classes.",
+    FID_CLASSIFIER: "A classifier's features separate classes, so blurred silhouettes can score well.",
+    PIXELS: "Pixels respond to blur and brightness, and not to objects.",
+}
+DISAGREEMENT = "If they disagree, no number decides alone: look at the samples."
 
 
 def build(view: View) -> Section | None:
     """Return sentences on each pair of metrics, and the ranks side by side, or None below three entries with two such metrics."""
     blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
     return Section(id="agreement", title=TITLE, blocks=blocks) if blocks else None
-
-
-def ranked(cohort: Cohort) -> pd.DataFrame:
-    """Return the ranks (`reports.plots.ranks`) of the entries that have all of the metrics. The frame is empty with too few entries or metrics.
-
-    Medians are over the finished runs, because failures do not depend on the features.
-    """
-    medians = {entry.name: {key: entry.finished_median(key) for key in KEYS} for entry in cohort.entries}
-    keys = [key for key in KEYS if any(math.isfinite(found[key]) for found in medians.values())]
-    while len(keys) > 1:
-        whole = {name: found for name, found in medians.items() if all(math.isfinite(found[key]) for key in keys)}
-        if len(whole) >= FEWEST:
-            return ranks.ranks_data(whole, keys)
-        keys.pop()
-    return ranks.ranks_data({}, ())
-
-
-def contested(data: pd.DataFrame) -> list[str]:
-    """Return the entries whose ranks by two metrics differ by at least half of the number of entries (and at least two)."""
-    spread = data.groupby("entry", sort=True)["rank"].agg(lambda found: found.max() - found.min())
-    return [str(name) for name, apart in spread.items() if apart >= max(2.0, len(spread) / 2)]
 
 
 def _blocks(cohort: Cohort, view: View) -> list[Block]:
@@ -84,11 +64,13 @@ def sentences(data: pd.DataFrame) -> list[str]:
 
 def _words(data: pd.DataFrame, marked: list[str]) -> str:
     """Return the entries with very different ranks, and the meaning of such ranks."""
+    keys = set(data["key"])
+    why = " ".join([*(text for key, text in FEATURES.items() if key in keys), DISAGREEMENT])
     if not marked:
-        return f"No entry has very different ranks. {WHY}"
+        return f"No entry has very different ranks. {why}"
     parts = []
     for name in marked:
         own = data[data["entry"] == name]
         places = [f"rank {rank:g} by {card(key).title}" for key, rank in zip(own["key"], own["rank"], strict=True)]
         parts.append(f"{name} has {join_words(places)}")
-    return f"Very different ranks: {'; '.join(parts)}. {WHY}"
+    return f"Very different ranks: {'; '.join(parts)}. {why}"

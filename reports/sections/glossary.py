@@ -12,11 +12,15 @@ from reports.sections import pairs, summary
 from reports.view import View
 
 TITLE = "Glossary"
-TESTS = (
-    "n.s.: no significant difference. The test of a pair finds none after Holm's correction. This does not mean that the entries are equal: more seeds may show a difference.",
-    f"{pairs.SEEDS}: number of seeds of each of two entries with which the test finds their difference with {100 * POWER:.0f} % power, if the observed means and spreads are the true ones.",
-    f"{summary.GROUP}: letters of groups of entries. No pair within a group has a significant difference.",
+NOT_SIGNIFICANT = (
+    "n.s.: no significant difference. The test of a pair finds none after Holm's correction. This does not mean that the entries are equal: "
+    "more seeds may show a difference."
 )
+SEEDS = (
+    f"{pairs.SEEDS}: number of seeds of each of two entries with which the test finds their difference with {100 * POWER:.0f} % power, "
+    "if the observed means and spreads are the true ones."
+)
+GROUP = f"{summary.GROUP}: letters of groups of entries. No pair within a group has a significant difference."
 GROUPS = ("quality", "diversity", "modes", "memorisation", "fidelity", "cycle", "identity", "train", "perf")
 
 
@@ -44,7 +48,13 @@ def build(view: View) -> Section | None:
 
 def _notes(view: View) -> tuple[str, ...]:
     """Return the definitions of the terms of the tests and of the standard error, as far as the report has them."""
-    return (*(TESTS if any(cohort.groups for cohort in view.cohorts) else ()), *_errors(view))
+    tested = any(pair.p is not None for cohort in view.cohorts for pair in cohort.comparisons)
+    return (
+        *((NOT_SIGNIFICANT,) if tested else ()),
+        *((SEEDS,) if any(map(pairs.has_seeds, view.cohorts)) else ()),
+        *((GROUP,) if any(cohort.groups for cohort in view.cohorts) else ()),
+        *_errors(view),
+    )
 
 
 def _errors(view: View) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.metrics.columns import SE, card
+from bench.metrics.columns import GENERATOR_UPDATES, IMAGES_PER_SECOND, SE, card
 from reports.cohort import POINTS, Cohort, CohortEntry, numbers
 from reports.document import Cell, Column, Row, Table
 from reports.format import NOTHING, count, number
@@ -16,7 +16,7 @@ from reports.palette import Palette
 from reports.sections.common import name_cell
 
 COLLAPSE = "modes/collapse"
-WHOLE = ("train/generator_updates", "perf/images_per_second", "modes/classes_covered", "modes/found")
+WHOLE = (GENERATOR_UPDATES, IMAGES_PER_SECOND, "modes/classes_covered", "modes/found")
 CellOf = Callable[[CohortEntry, str], Cell]
 
 

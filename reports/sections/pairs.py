@@ -34,13 +34,24 @@ def build(view: View) -> Section | None:
 
 def _blocks(cohort: Cohort, palette: Palette) -> list[Block]:
     names = [entry.name for entry in cohort.entries[:MOST]]
-    pairs = [pair for pair in cohort.comparisons if {pair.a, pair.b} <= set(names)]
+    pairs = _best_pairs(cohort)
     if not any(pair.p is not None for pair in pairs):
         return []
     setting = f"{cohort.setting}."
     if len(names) < len(cohort.entries):
         setting += f" The {MOST} entries with the best medians, of {len(cohort.entries)}. The correction is over the pairs of all entries."
     return [_matrix(cohort, names, pairs, palette, setting), _figures(pairs, palette, setting, cohort.power.seeds)]
+
+
+def _best_pairs(cohort: Cohort) -> list[Comparison]:
+    """Return the pairs of the entries with the best medians."""
+    names = {entry.name for entry in cohort.entries[:MOST]}
+    return [pair for pair in cohort.comparisons if {pair.a, pair.b} <= names]
+
+
+def has_seeds(cohort: Cohort) -> bool:
+    """Return whether the table of a cohort has the column `SEEDS`: a tested pair is undecided."""
+    return bool(cohort.power.seeds) and any(pair.p is not None for pair in _best_pairs(cohort))
 
 
 def _matrix(cohort: Cohort, names: Sequence[str], pairs: Sequence[Comparison], palette: Palette, setting: str) -> Table:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.core.text import pluralise
-from reports.cohort import SECONDS, Cohort, text
+from bench.metrics.columns import TRAIN_SECONDS
+from reports.cohort import Cohort, text
 from reports.document import Block, Figure, Section, Text
 from reports.format import join_words, number, shorten
 from reports.plots import base, quality_cost
@@ -43,7 +44,7 @@ def _on_the_front(cohort: Cohort, names: list[str]) -> str:
     """Return the sentence on the front: its entries with their medians, the fastest first."""
     entries = {entry.name: entry for entry in cohort.entries}
     words = [
-        f"{name} ({number(entries[name].finished_median(SECONDS))} s, {number(entries[name].summary(cohort.headline.key).median)})"
+        f"{name} ({number(entries[name].finished_median(TRAIN_SECONDS))} s, {number(entries[name].summary(cohort.headline.key).median)})"
         for name in names
     ]
     if len(words) == 1:

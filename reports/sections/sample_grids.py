@@ -13,8 +13,7 @@ import numpy as np
 from bench.tracking.results import FINAL_GRID
 from reports.cohort import Cohort, CohortEntry, numbers, seed_words
 from reports.document import Block, Filmstrip, Gallery, Heading, Picture, Section, Strip, Tile
-from reports.format import number
-from reports.plots.base import thousands
+from reports.format import number, thousands
 from reports.sections.common import by_cohort, picture_of, pixels_of
 from reports.view import View
 
@@ -41,13 +40,22 @@ class RunPictures:
 
 
 def build(view: View) -> Section | None:
-    """Return the sample grids and the filmstrip of every cohort, or None if no run recorded a grid."""
-    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view))
+    """Return the sample grids and, unless the report is small, the filmstrip of every cohort, or None if no run recorded a grid."""
+    return _section(view, marks=not view.small)
+
+
+def build_final(view: View) -> Section | None:
+    """Return the final sample grids of every cohort, without the filmstrips, which take most of the time. None if no run recorded one."""
+    return _section(view, marks=False)
+
+
+def _section(view: View, *, marks: bool) -> Section | None:
+    blocks = by_cohort(view, lambda cohort: _blocks(cohort, view, marks=marks))
     return Section(id="samples", title=TITLE, blocks=blocks) if blocks else None
 
 
-def _blocks(cohort: Cohort, view: View) -> list[Block]:
-    found = [frames for entry in cohort.entries if (frames := _frames(entry, cohort, view)) is not None]
+def _blocks(cohort: Cohort, view: View, *, marks: bool) -> list[Block]:
+    found = [frames for entry in cohort.entries if (frames := _frames(entry, cohort, view, marks=marks)) is not None]
     for _, row in cohort.references.iterrows():
         end = pixels_of(view.results, str(row["run_id"]), FINAL_GRID)
         name = str(row["variant"])
@@ -102,21 +110,23 @@ def _through_training(found: Sequence[RunPictures], cohort: Cohort, view: View, 
     ]
 
 
-def _frames(entry: CohortEntry, cohort: Cohort, view: View) -> RunPictures | None:
-    """Return the pictures of the first run with a final one and evaluation points, else with either, or None without any."""
+def _frames(entry: CohortEntry, cohort: Cohort, view: View, *, marks: bool) -> RunPictures | None:
+    """Return the pictures of the first run with a final one and evaluation points, else with either, or None without any.
+
+    Without `marks`, the function ignores evaluation points."""
     found = []
     values = numbers(entry.runs, cohort.headline.key)
     for run_id, seed, value in zip(map(str, entry.runs["run_id"]), entry.runs["seed"], values, strict=True):
-        paths = [] if view.small else view.results.grids(run_id)
+        paths = view.results.grids(run_id) if marks else []
         has_end = view.results.artifact(run_id, FINAL_GRID) is not None
         detail = seed_words(seed) + ("" if math.isnan(value) else f", {cohort.headline.title} {number(value)}")
         found.append(((not has_end, not paths), run_id, seed, detail, paths))
     (no_end, no_marks), run_id, seed, detail, paths = min(found, key=lambda item: item[0])
     if no_end and no_marks:
         return None
-    marks = tuple((images, pixels_of(view.results, run_id, path)) for images, path in paths)
+    film = tuple((images, pixels_of(view.results, run_id, path)) for images, path in paths)
     alt = f"generated {cohort.things} of {entry.name}, {seed_words(seed)}"
-    return RunPictures(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=marks)
+    return RunPictures(name=entry.name, detail=detail, alt=alt, end=pixels_of(view.results, run_id, FINAL_GRID), marks=film)
 
 
 def grid_side(pictures: Iterable[np.ndarray], room: int) -> tuple[int, int]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import string
 from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.metrics.columns import BEST, FID_CLASSIFIER, PIXELS, card, is_metric
+from bench.metrics.columns import BEST, FID_CLASSIFIER, GENERATOR_UPDATES, IMAGES_PER_SECOND, PIXELS, TRAIN_SECONDS, card, is_metric
+from reports import extractor_ranks
 from reports.cohort import Cohort, CohortEntry
 from reports.comparisons import failed_words
 from reports.document import Block, Cell, Column, Row, Section, Table
-from reports.format import NOTHING, interval, join_words, number, percent
+from reports.format import NOTHING, interval, join_words, letters_of, number, percent
 from reports.palette import Palette
 from reports.plots import seed_dots
-from reports.sections import agreement, all_metrics
+from reports.sections import all_metrics
 from reports.sections.common import by_cohort, name_cell
 from reports.sections.metric_tables import COLLAPSE, collapse_cell, has_column, heading, value_text
 from reports.stats import MIN_SEEDS, MIN_SURVIVORS, Interval, Sample
@@ -33,13 +35,12 @@ METRICS = (
     "diversity/duplicate_rate",
     COLLAPSE,
 )
-COST = ("train/generator_updates", "perf/train_seconds", "perf/images_per_second")
+COST = (GENERATOR_UPDATES, TRAIN_SECONDS, IMAGES_PER_SECOND)
 GROUP = "n.s. within group"
 LEFT = (GROUP, "each seed", "runs")
 MEAN = "mean [95\N{NO-BREAK SPACE}%]"
 SUCCESS = "success [95\N{NO-BREAK SPACE}%]"
 UNMEASURED = "ganbench has no metric for this data and ranks nothing."
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,15 +188,9 @@ def _notes(cohort: Cohort) -> tuple[dict[str, str], list[str]]:
     for entry in cohort.entries:
         for note in entry.notes():
             owners.setdefault(note, []).append(entry.name)
-    letters = {note: _letter(index) for index, note in enumerate(owners)}
+    letters = {note: letters_of(index, string.ascii_lowercase) for index, note in enumerate(owners)}
     marks = {name: " ".join(letters[note] for note in letters if name in owners[note]) for names in owners.values() for name in names}
     return marks, [f"({letters[note]}) {', '.join(names)}: {note}".strip() for note, names in owners.items()]
-
-
-def _letter(index: int) -> str:
-    """Return the footnote letter of an index: a, ..., z, aa, ab, ..."""
-    before, last = divmod(index, len(LETTERS))
-    return (_letter(before - 1) if before else "") + LETTERS[last]
 
 
 def _legend(cohort: Cohort) -> list[str]:
@@ -215,9 +210,9 @@ def _legend(cohort: Cohort) -> list[str]:
             titles = join_words([card(key).title for key in others])
             lines.append(f"Some best points were selected by {titles}, the headline metric at that time.")
     lines += _legend_of_noise(cohort)
-    contested = agreement.contested(agreement.ranked(cohort))
+    contested = extractor_ranks.contested(extractor_ranks.ranked(cohort))
     if contested:
-        lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{agreement.TITLE}”.")
+        lines.append(f"The feature extractors disagree on {join_words(contested)}: see “{extractor_ranks.TITLE}”.")
     if any(data.failures for data in samples):
         lines.append("A cross is a failed run. It counts as infinitely bad in the median and the mean, and the mean then has no interval.")
         lines.append(

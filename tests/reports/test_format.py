@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 
 import pytest
 
@@ -46,3 +47,13 @@ def test_the_rest() -> None:
     assert [fmt.percent(share) for share in (0.0, 0.004, 0.07, 1.0)] == ["0 %", "< 1 %", "7 %", "100 %"]
     assert [fmt.p_value(p) for p in (None, 0.0004, 0.0312, 1.0)] == ["–", "< .001", ".031", "1.000"]
     assert [fmt.join_words(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (500, "500"), (37_500, "37.5k"), (112_512, "112.5k"), (1_500_000, "1.5M")])
+def test_images_on_an_axis(value: float, text: str) -> None:
+    assert fmt.thousands(value) == text
+
+
+def test_letters_beyond_the_alphabet() -> None:
+    found = [fmt.letters_of(index, string.ascii_lowercase) for index in (0, 25, 26, 27, 51, 52, 701, 702)]
+    assert found == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]

@@ -40,10 +40,21 @@ def test_untested_entries_have_no_letter() -> None:
     assert letters(list("ab"), comparisons("ab", set(), untested="b")) == {}
 
 
-def test_more_groups_than_letters_have_none() -> None:
-    names = "".join(chr(ord("a") + i) for i in range(27))
-    assert letters(list(names), comparisons(names, set())) == {}
-    assert len(letters(list(names[:26]), comparisons(names[:26], set()))["a"]) == 26
+def test_more_groups_than_letters_have_two_letters() -> None:
+    names = "".join(chr(ord("a") + i) for i in range(30))
+    found = letters(list(names), comparisons(names, {names[25:27], names[26:28]}))
+    assert [found[name] for name in names[:2] + names[24:]] == ["A", "B", "Y", "Z", "Z AA", "AA", "AB", "AC"]
+    assert letters(list(names[:26]), comparisons(names[:26], set()))["z"] == ABSENT * 25 + "Z"
+
+
+def test_entries_of_a_large_table_share_a_group_if_and_only_if_their_pair_is_undecided() -> None:
+    random = np.random.default_rng(0)
+    names = "".join(chr(ord("a") + i) for i in range(40))
+    undecided = {a + b for a, b in itertools.combinations(names, 2) if random.random() < 0.1}
+    found = letters(list(names), comparisons(names, undecided))
+    assert len({letter for text in found.values() for letter in text.split()}) > 52
+    for a, b in itertools.combinations(names, 2):
+        assert bool(set(found[a].split()) & set(found[b].split())) is (a + b in undecided)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from fake_terminal import Output
 from rich.console import Console
 from small_study import STUDY, planned
 
@@ -33,8 +34,8 @@ STANDINGS = (
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_each_trial_prints_a_line(terminal: bool, uri: str, tmp_path: Path) -> None:
-    out = io.StringIO()
-    display = study_display_for(Console(file=out, force_terminal=terminal, width=200))
+    out = Output(terminal=terminal)
+    display = study_display_for(Console(file=out, width=200, color_system=None, _environ={"FORCE_COLOR": "1", "TERM": "xterm"}))
     assert isinstance(display, LiveStudyDisplay if terminal else LineStudyDisplay)
     display.start(planned(uri, tmp_path, STUDY), (Standing(variant="dcgan", wanted=8, complete=2),), workers=2)
     display.update(JOB, PROGRESS)

@@ -16,12 +16,12 @@ from bench.metrics.columns.diversity import DIVERSITY
 from bench.metrics.columns.memorisation import MEMORISATION
 from bench.metrics.columns.modes import MIXTURE_JS, MODES, REVERSE_KL
 from bench.metrics.columns.quality import FID_CLASSIFIER, FID_DISTILLED, PIXELS, QUALITY, SPECTRUM
-from bench.metrics.columns.training import PERF, TRAIN
+from bench.metrics.columns.training import GENERATOR_UPDATES, IMAGES_PER_SECOND, PERF, TRAIN, TRAIN_SECONDS
 from bench.metrics.columns.translation import TRANSLATION
 
 __all__ = [
-    "BEST", "BUILT_IN", "CARDS", "FID_CLASSIFIER", "FID_DISTILLED", "HEADLINES", "MIXTURE_JS", "PIXELS", "REVERSE_KL", "SE", "SPECTRUM",
-    "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "is_metric", "is_standard_error", "measured", "register_card",
+    "BEST", "BUILT_IN", "CARDS", "FID_CLASSIFIER", "FID_DISTILLED", "GENERATOR_UPDATES", "HEADLINES", "IMAGES_PER_SECOND", "MIXTURE_JS", "PIXELS", "REVERSE_KL",
+    "SE", "SPECTRUM", "TRAIN_SECONDS", "UNMEASURED", "Card", "Direction", "card", "check_card", "headline_among", "is_metric", "is_standard_error", "measured", "register_card",
 ]  # fmt: skip
 
 KEY = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")

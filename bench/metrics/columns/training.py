@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bench.metrics.columns.definition import Card
 
+GENERATOR_UPDATES, TRAIN_SECONDS, IMAGES_PER_SECOND = "train/generator_updates", "perf/train_seconds", "perf/images_per_second"
+
 TRAIN = (
     Card(key="train/loss_d", title="loss D", direction="none", meaning="Mean of the discriminator's loss since the last evaluation point."),
     Card(key="train/loss_g", title="loss G", direction="none", meaning="Mean of the generator's loss since the last evaluation point."),
@@ -171,7 +173,7 @@ TRAIN = (
         key="train/lr_d", title="learning rate D", direction="none", meaning="Learning rate of the discriminator at this evaluation point."
     ),
     Card(
-        key="train/generator_updates",
+        key=GENERATOR_UPDATES,
         title="G updates",
         direction="none",
         unit="updates",
@@ -180,14 +182,14 @@ TRAIN = (
 )
 PERF = (
     Card(
-        key="perf/images_per_second",
+        key=IMAGES_PER_SECOND,
         title="images/s",
         direction="higher",
         unit="images/s",
         meaning="Real images used in training for each second of the training clock.",
     ),
     Card(
-        key="perf/train_seconds",
+        key=TRAIN_SECONDS,
         title="train seconds",
         direction="lower",
         unit="s",

@@ -111,6 +111,28 @@ def test_a_shell_completes_commands(monkeypatch: pytest.MonkeyPatch, ganbench) -
     assert (status, out.split()) == (0, ["show", "suite", "study", "score", "sample", "sync"])
 
 
+@pytest.mark.parametrize(
+    ("shell", "files"),
+    [
+        ("bash", {".bashrc", ".bash_completions/ganbench.sh"}),
+        ("zsh", {".zshrc", ".zfunc/_ganbench"}),
+        ("fish", {".config/fish/completions/ganbench.fish"}),
+    ],
+)
+def test_the_completion_can_be_installed(
+    shell: str, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ganbench: Callable[..., tuple[int, str, str]]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    status, out, _ = ganbench("--install-completion")
+    assert (status, f"{shell} completion installed" in out) == (0, True)
+    written = {str(path.relative_to(home)): path.read_text() for path in home.rglob("*") if path.is_file()}
+    assert set(written) == files
+    assert any("_GANBENCH_COMPLETE=complete_" in text for text in written.values())
+
+
 @pytest.mark.parametrize(("words", "text"), [("", "Compare"), ("data", "fetch"), ("run --help", "VARIANT"), ("-h", "Compare")])
 def test_help_is_no_mistake(ganbench, words: str, text: str) -> None:  # type: ignore[no-untyped-def]
     status, out, err = ganbench(*words.split())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.atomic_files import write_atomic
+from bench.core.atomic_files import version_of, write_atomic
 
 
 @pytest.mark.parametrize("settled", [True, False])
@@ -41,6 +41,17 @@ def test_a_failure_leaves_the_old_file_and_no_debris(tmp_path: Path, monkeypatch
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_each_write_has_a_version(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    found = [version_of(path)]
+    for _ in range(3):
+        write_atomic(path, b"same", settled=False)
+        found.append(version_of(path))
+    assert found[0] == ""
+    assert len(set(found)) == 4
+    assert version_of(path) == found[-1]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from fake_terminal import Output
 from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
@@ -16,7 +17,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.terminal import SafeConsole, log_to
+from bench.core.terminal import SafeConsole, is_terminal, log_to
 from bench.core.text import harmless
 
 HOSTILE = "esc\x1b[J csi\x9bJ title\x1b]x\x07 back\x08 over\rwritten del\x7f \u202eright\u2066 half\udcff"
@@ -81,6 +82,14 @@ def test_hostile_text_has_no_effect(way: str, terminal: bool, monkeypatch: pytes
     out, plain = (printed(way, text, monkeypatch, terminal=terminal) for text in (HOSTILE, harmless(HOSTILE)))
     assert all(part in out for part in ("esc\ufffd", "csi\ufffd", "title\ufffd"))
     assert set(CONTROLS.findall(out)) == set(CONTROLS.findall(plain))
+
+
+@pytest.mark.parametrize("forced", [{}, {"FORCE_COLOR": "1"}])
+def test_only_a_terminal_with_a_cursor_has_bars_whatever_the_colours(forced: dict[str, str]) -> None:
+    """Jupyter sets FORCE_COLOR for the pipe that captures the output of a command."""
+    ways = ((False, "xterm"), (True, "xterm"), (True, "dumb"))
+    found = [is_terminal(SafeConsole(file=Output(terminal=terminal), _environ={**forced, "TERM": term})) for terminal, term in ways]
+    assert found == [False, True, False]
 
 
 def test_lines_tabs_and_letters_stay() -> None:

@@ -217,8 +217,10 @@ def test_a_resumed_run_keeps_the_headline_it_began_with(uri: str, tmp_path: Path
     calls = iter(range(10**6))
     stopped = run(small.config(**{"evaluation.headline": PIXELS}), small.context(uri, tmp_path), stop=lambda: next(calls) >= 7)
     assert stopped.status == "interrupted"
-    resumed = run(small.config(), small.context(uri, tmp_path))
+    progress: list[RunProgress] = []
+    resumed = run(small.config(), small.context(uri, tmp_path), watch=progress.append)
     assert (resumed.run_id, resumed.status) == (stopped.run_id, "finished")
+    assert {resumed.headline, *(mark.headline for mark in progress)} == {PIXELS}
     found = loaded(uri)
     assert found.runs.set_index("run_id").loc[resumed.run_id, "headline"] == PIXELS
     counts = found.curves["key"].value_counts()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import math
+import re
+from dataclasses import replace
 
 import pytest
+from fake_terminal import Output
 from rich.console import Console
 
+from bench.metrics.columns import FID_CLASSIFIER, FID_DISTILLED
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling.estimate import Estimate, VariantSpeed
 from bench.scheduling.jobs import Job
-from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display_for
+from bench.scheduling.progress import BarDisplay, LineDisplay, Workload, display_for, result_text, status_text
 
 
 class ARun(Job):
@@ -34,8 +38,8 @@ RESULT = RunResult(run_id="r", variant="dcgan", dataset="digits", seed=0, status
 @pytest.mark.parametrize("terminal", [True, False])
 def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LineDisplay, "EVERY_SECONDS", 0.0)
-    out = io.StringIO()
-    display = display_for(Console(file=out, force_terminal=terminal, width=160))
+    out = Output(terminal=terminal)
+    display = display_for(Console(file=out, width=160, color_system=None, _environ={"TERM": "xterm"}))
     assert isinstance(display, BarDisplay if terminal else LineDisplay)
     display.start([JOB], workers=2, expected=EXPECTED)
     display.update(JOB, PROGRESS)
@@ -47,6 +51,29 @@ def test_shows_rates_losses_and_the_last_fid(terminal: bool, monkeypatch: pytest
     assert "dcgan seed 0: finished, classifier-FID 30.00" in text
     if not terminal:
         assert "50% of 1,000 images, 1,234 images/s, loss_d 1.00, loss_g 2.00, classifier-FID 33.33, D TOO STRONG" in text
+
+
+def test_a_captured_pipe_has_no_bars_even_with_forced_colours() -> None:
+    out = Output(terminal=False)
+    display = display_for(Console(file=out, width=160, _environ={"FORCE_COLOR": "1", "TERM": "xterm-color"}))
+    display.start([JOB], workers=2, expected=EXPECTED)
+    display.update(JOB, PROGRESS)
+    display.end(JOB, RESULT)
+    display.stop()
+    assert "dcgan seed 0: finished" in out.getvalue()
+    assert not re.search(r"\r|\x1b\[\??[\d;]*[A-Zhl]", out.getvalue())  # neither moves of the cursor nor a hidden cursor
+
+
+def test_lines_have_the_headline_that_the_run_keeps() -> None:
+    """A run that began under classifier-FID still measures it, although its data now ranks by distilled FID."""
+    values = {FID_DISTILLED: 5.0, FID_CLASSIFIER: 33.0}
+    resumed = replace(PROGRESS, measured=values, headline=FID_CLASSIFIER)
+    assert "classifier-FID 33.00" in status_text(resumed)
+    assert "distilled" not in status_text(resumed)
+    result = replace(RESULT, values=values, headline=FID_CLASSIFIER)
+    assert result_text(JOB, result) == "dcgan seed 0: finished, classifier-FID 33.00"
+    assert "classifier-FID" not in result_text(JOB, replace(result, values={FID_DISTILLED: 5.0}))
+    assert "distilled FID 5.00" in result_text(JOB, replace(result, headline=""))
 
 
 def test_a_reason_is_printed_without_markup(capsys: pytest.CaptureFixture[str]) -> None:

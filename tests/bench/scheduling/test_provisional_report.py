@@ -11,12 +11,14 @@ from typing import Any, cast
 import pytest
 import small
 
+from bench.core.atomic_files import version_of
 from bench.runs.types import RunProgress, RunResult
 from bench.scheduling import provisional_report
 from bench.scheduling.jobs import Job
 from bench.scheduling.planner import PlannedAction
 from bench.scheduling.provisional_report import ProvisionalReport
 from bench.scheduling.scheduler import Display
+from reports import provisional
 
 WRITE = "with open(sys.argv[4], 'a') as file: file.write(f'{sys.argv[1]} {sys.argv[2]} of {sys.argv[3]}\\n')"
 NO_PROGRESS = cast(RunProgress, None)
@@ -139,6 +141,55 @@ def test_a_stopped_suite_writes_no_report(tmp_path: Path, writer: Callable[[str]
     other.display.stop()  # a second time, without effect
 
 
+def test_a_further_interruption_leaves_no_process(tmp_path: Path, writer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ignores SIGTERM is killed, even if Ctrl-C arrives while the suite waits for it."""
+    writer("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[4], 'w').close(); time.sleep(60)")
+    suite = Suite(tmp_path, recorded=1)
+    suite.end(1)
+    assert suite.display._writer is not None
+    process = suite.display._writer.process
+    wait = process.wait
+    deadline = time.monotonic() + 60
+    while not suite.out.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    def interrupted(timeout: float | None = None) -> int:
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return wait()
+
+    monkeypatch.setattr(process, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        suite.display.stop()
+    assert process.poll() is not None
+
+
+def test_the_process_gets_the_version_of_the_page_before_the_suite(tmp_path: Path, writer: Callable[[str], None]) -> None:
+    writer("open(sys.argv[4] + '/before', 'w').write(sys.argv[5])")
+    (tmp_path / "out").mkdir()
+    page = tmp_path / "out" / "index.html"
+    page.touch()
+    before = version_of(page)
+    suite = Suite(tmp_path, recorded=1)
+    page.write_text("a report of another process")
+    suite.end(1)
+    while suite.display._writer is not None:
+        suite.display.update(suite._job(3), NO_PROGRESS)
+        time.sleep(0.02)
+    assert (tmp_path / "out" / "before").read_text() == before != version_of(page)
+
+
+def test_a_whole_report_in_place_is_neither_announced_nor_an_error(
+    tmp_path: Path, writer: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    writer(f"sys.exit({provisional_report.UNCHANGED})")
+    suite = Suite(tmp_path, recorded=1)
+    suite.end(1)
+    suite.settle()
+    assert (suite.lines, caplog.records) == ([], [])
+    assert provisional_report.UNCHANGED == provisional.UNCHANGED
+
+
 @pytest.mark.usefixtures("writer")
 def test_a_run_that_another_process_takes_over_does_not_end_the_reports(tmp_path: Path) -> None:
     suite = Suite(tmp_path, recorded=1)
@@ -191,6 +242,6 @@ def test_a_suite_has_its_page_before_its_end(uri: str, tmp_path: Path) -> None:
     assert outcome.count("finished") == 4
     assert True in existed
     text = page.read_text()
-    assert "of the 4 runs of this command have finished or failed" in text
+    assert "of the 4 runs of this command had finished or failed" in text
     assert [f'<section id="{name}"' in text for name in ("verdict", "summary", "samples", "training")] == [True, True, True, False]
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]

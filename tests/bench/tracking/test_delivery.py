@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from serving import end, free_port, serving
 
 from bench.core.errors import UserError
 from bench.core.lock_check import LockLost
+from bench.metrics.columns import FID_CLASSIFIER
 from bench.runs.lock import FILE, run_lock
 from bench.runs.pending_writes import deliver_earlier, deliver_pending
 from bench.runs.runner import run
@@ -28,6 +30,7 @@ from bench.tracking.client import Tracker
 from bench.tracking.delivery import RETRY_SECONDS, public_uri
 from bench.tracking.journal import RunJournal, Write
 from bench.tracking.run_logger import RunLog
+from bench.tracking.tags import LOGGED_ARTIFACTS
 
 TAGS = {"kind": "run", "variant": "dcgan", "dataset": "digits", "seed": "3", "fingerprint": "abc", "suite": "small", "curve_protocol": "p"}
 
@@ -75,6 +78,29 @@ def started(uri: str, folder: Path) -> tuple[RunLog, Flaky]:
     flaky = Flaky(tracker.client)
     tracker.client = flaky  # type: ignore[assignment]
     return tracker.start_run("dcgan-s3", TAGS, {"seed": 3}, folder=folder / "small" / "abc"), flaky
+
+
+def test_entries_of_other_logged_artifacts_stay(uri: str, tmp_path: Path) -> None:
+    """A user logs a table to a run while it trains. It stays when the run ends, and when a process delivers that end again."""
+    log, client = started(uri, tmp_path)
+    client.log_table(log.run_id, {"a": [1]}, "mine.json")
+    log.points({FID_CLASSIFIER: 1.0}, images=10, train_seconds=1.0)
+    log.finish("finished")
+    run_log = RunLog(Tracker(uri, "small").client, RunJournal(run_id=log.run_id), resumed=True)  # as `ganbench score`
+    run_log.points({FID_CLASSIFIER: 2.0}, images=10, train_seconds=1.0)
+    run_log.finish("finished")
+    logged = json.loads(Tracker(uri, "small").client.get_run(log.run_id).data.tags[LOGGED_ARTIFACTS])
+    assert [entry["path"] for entry in logged] == ["mine.json", results.METRICS]
+
+
+@pytest.mark.parametrize("damaged", ["", "no JSON", "{}", "[" * 5000])
+def test_a_damaged_list_of_logged_artifacts_is_replaced(damaged: str, uri: str, tmp_path: Path) -> None:
+    log, client = started(uri, tmp_path)
+    client.set_tag(log.run_id, LOGGED_ARTIFACTS, damaged)
+    log.points({FID_CLASSIFIER: 1.0}, images=10, train_seconds=1.0)
+    log.finish("finished")
+    tags = Tracker(uri, "small").client.get_run(log.run_id).data.tags
+    assert (tags["status"], [entry["path"] for entry in json.loads(tags[LOGGED_ARTIFACTS])]) == ("finished", [results.METRICS])
 
 
 def written(log: RunLog) -> None:

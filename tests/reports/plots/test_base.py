@@ -61,11 +61,6 @@ def test_labels_keep_their_order_their_distance_and_the_plot(heights: list[float
     assert max(placed) <= 100
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "0"), (500, "500"), (37_500, "37.5k"), (112_512, "112.5k"), (1_500_000, "1.5M")])
-def test_images_on_an_axis(value: float, text: str) -> None:
-    assert base.thousands(value) == text
-
-
 def test_of_many_seeds_and_points_the_first_and_evenly_spaced_ones_are_drawn() -> None:
     curves = pd.DataFrame(
         [

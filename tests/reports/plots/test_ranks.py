@@ -1,34 +1,16 @@
-"""The ranks by each metric, and the drawn values."""
+"""The drawn ranks and values."""
 
 from __future__ import annotations
 
 import numpy as np
 from synthetic_results import FID, PIXELS
 
+from reports.extractor_ranks import ranks_data
 from reports.palette import palette
 from reports.plots import base
-from reports.plots.ranks import alt, draw, ranks_data
+from reports.plots.ranks import alt, draw
 
 MEDIANS = {"b": {FID: 20.0, PIXELS: 1.0}, "a": {FID: 10.0, PIXELS: 3.0}, "c": {FID: 30.0, PIXELS: 1.0}}
-
-
-def test_data_by_hand() -> None:
-    rows = list(ranks_data(MEDIANS, (FID, PIXELS)).itertuples(index=False, name=None))
-    assert rows == [
-        ("a", FID, 10.0, 1.0, 1),
-        ("b", FID, 20.0, 2.0, 2),
-        ("c", FID, 30.0, 3.0, 3),
-        ("b", PIXELS, 1.0, 1.5, 1),  # equal values have their mean rank, at positions 1 and 2
-        ("c", PIXELS, 1.0, 1.5, 2),
-        ("a", PIXELS, 3.0, 3.0, 3),
-    ]
-
-
-def test_where_higher_is_better_the_highest_is_first() -> None:
-    data = ranks_data(
-        {"a": {"quality/precision_classifier": 0.2}, "b": {"quality/precision_classifier": 0.9}}, ("quality/precision_classifier",)
-    )
-    assert list(zip(data["entry"], data["rank"], strict=True)) == [("b", 1.0), ("a", 2.0)]
 
 
 def test_what_is_drawn_is_the_data_and_the_marked_is_thick() -> None:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from synthetic_results import PIXELS, SyntheticRun, results, synthetic_runs
 
+from bench.metrics.columns import FID_DISTILLED
 from reports.document import Figure, Text
+from reports.extractor_ranks import contested, ranked
 from reports.sections import agreement
 from reports.view import view
 
@@ -50,17 +52,9 @@ def test_equal_values_have_no_correlation() -> None:
 def test_an_entry_half_the_table_away_is_marked() -> None:
     """In the order b, c, a, d, only the rank of a differs by two of four places, so only a is marked."""
     (cohort,) = view(results(runs_with("bcad"))).cohorts
-    assert agreement.contested(agreement.ranked(cohort)) == ["a"]
+    assert contested(ranked(cohort)) == ["a"]
     assert "a has rank 1 by classifier-FID and rank 3 by pixel Fréchet" in sentences(runs_with("bcad"))[1]
     assert "has rank" not in sentences(runs_with("bacd"))[1]
-
-
-def test_three_entries_need_two_places() -> None:
-    fids: dict[str, Sequence[float]] = {name: FIDS[name] for name in "abc"}
-    (cohort,) = view(results(runs_with("bac", fids=fids))).cohorts
-    assert agreement.contested(agreement.ranked(cohort)) == []
-    (cohort,) = view(results(runs_with("cba", fids=fids))).cohorts
-    assert agreement.contested(agreement.ranked(cohort)) == ["a", "c"]
 
 
 def test_three_extractors_make_three_pairs_and_the_optional_one_gives_way() -> None:
@@ -73,6 +67,22 @@ def test_three_extractors_make_three_pairs_and_the_optional_one_gives_way() -> N
     few = [replace(run, metrics={**run.metrics, INCEPTION: 5.0}) if run.variant in "ab" else run for run in runs_with("abcd")]
     assert "6 of 6 pairs" in sentences(few)[0]
     assert len(sentences(few)) == 2
+
+
+def test_only_features_of_this_data_are_explained() -> None:
+    """The words about a distilled network, a classifier and pixels come with the metric on these features."""
+
+    def explained(runs: list[SyntheticRun]) -> set[str]:
+        text = " ".join(sentences(runs))
+        return {word for word in ("distilled network", "classifier's features", "Pixels respond") if word in text}
+
+    runs = runs_with("abcd")
+    assert explained(runs) == {"classifier's features", "Pixels respond"}
+    assert explained([replace(run, metrics={**run.metrics, FID_DISTILLED: run.fid}) for run in runs]) == {
+        "distilled network",
+        *explained(runs),
+    }
+    assert explained([replace(run, metrics={INCEPTION: run.fid}) for run in runs]) == {"classifier's features"}
 
 
 def test_failed_runs_do_not_change_the_ranks() -> None:

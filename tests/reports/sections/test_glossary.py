@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from synthetic_results import complete, results, synthetic_runs
 
 from bench.metrics.columns import CARDS
@@ -33,11 +34,22 @@ def test_standard_errors_are_explained_where_there_are_any() -> None:
         assert not any(row.cells[0].detail.endswith("_se") for row in table.rows)
 
 
-def test_terms_of_the_tests_are_explained_where_there_are_any() -> None:
-    for values, explained in (((1.0, 2.0), False), ((1.0, 2.0, 3.0), True)):
-        section = glossary.build(view(results(synthetic_runs({"a": values, "b": values[::-1]}))))
-        assert section is not None
-        (table,) = section.blocks
-        assert isinstance(table, Table)
-        for term in ("n.s.", pairs.SEEDS, summary.GROUP):
-            assert any(note.startswith(f"{term}:") for note in table.notes) is explained
+@pytest.mark.parametrize(
+    ("values", "explained"),
+    [
+        pytest.param(((1.0, 2.0), (2.0, 1.0)), set(), id="no test"),
+        pytest.param(((1.0, 2.0, 3.0), (3.0, 2.0, 1.0)), {"n.s.", pairs.SEEDS, summary.GROUP}, id="undecided"),
+        pytest.param(((1.0, 1.01, 1.02), (90.0, 91.0, 92.0)), {"n.s.", summary.GROUP}, id="decided: no column of seeds"),
+    ],
+)
+def test_terms_of_the_tests_are_explained_where_there_are_any(values: tuple[tuple[float, ...], ...], explained: set[str]) -> None:
+    prepared = view(results(synthetic_runs(dict(zip("ab", values, strict=True)))))
+    section = glossary.build(prepared)
+    assert section is not None
+    (table,) = section.blocks
+    assert isinstance(table, Table)
+    terms = {term for term in ("n.s.", pairs.SEEDS, summary.GROUP) if any(note.startswith(f"{term}:") for note in table.notes)}
+    assert terms == explained
+    section = pairs.build(prepared)
+    columns = {column.title for block in section.blocks if isinstance(block, Table) for column in block.columns} if section else set()
+    assert (pairs.SEEDS in terms) is (pairs.SEEDS in columns)

@@ -82,10 +82,6 @@ def test_equal_notes_share_a_mark() -> None:
     assert table.notes[:2] == ("(a) a, b: same", "(b) c: other")
 
 
-def test_notes_beyond_the_alphabet_have_letters_too() -> None:
-    assert [summary._letter(index) for index in (0, 25, 26, 27, 51, 52, 701, 702)] == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
-
-
 @pytest.mark.parametrize(
     ("values", "text"), [((1.0, 0.0, 0.0), "1 of 3"), ((math.nan, 1.0, 1.0), "2 of 2"), ((math.nan,) * 3, "not judged")]
 )
