@@ -74,11 +74,11 @@ class TwoWayNetworks(TranslationNetworks):
 
     def __init__(
         self,
-        there: tuple[TranslationGenerator, TranslationDiscriminator],
+        forward: tuple[TranslationGenerator, TranslationDiscriminator],
         back: tuple[TranslationGenerator, TranslationDiscriminator],
         ports: TranslationPorts,
     ) -> None:
-        super().__init__(*there, ports)
+        super().__init__(*forward, ports)
         self.generator_back, self.discriminator_back = back
 
     def reverse(self) -> TranslationNetworks:
@@ -98,10 +98,10 @@ def build_one_way(networks: str, recipe: Recipe, data: DataShape) -> Translation
 def build_two_way(networks: str, recipe: Recipe, data: DataShape) -> TwoWayNetworks:
     """Return the networks of both directions."""
     recipe, ports = as_translation_recipe(recipe), TranslationPorts.of(data)
-    there, back = (
+    forward, back = (
         (build_translator(networks, way, recipe), build_discriminator(networks, way, recipe)) for way in (ports, ports.reverse())
     )
-    return TwoWayNetworks(there, back, ports)
+    return TwoWayNetworks(forward, back, ports)
 
 
 def translation(networks: Networks) -> TranslationNetworks:
@@ -157,13 +157,13 @@ OPTIONAL = (
 )  # fmt: skip  # fields of the recipe that only some objectives read
 
 
-def distances(made: Tensor, wanted: Tensor, recipe: TranslationRecipe) -> Mapping[str, tuple[float, Tensor]]:
+def distances(output: Tensor, wanted: Tensor, recipe: TranslationRecipe) -> Mapping[str, tuple[float, Tensor]]:
     """Return the terms of the distance from a paired target as {name: (weight, term)}."""
     found = {}
     if recipe.l1:
-        found["l1"] = (recipe.l1, (made - wanted).abs().mean())
+        found["l1"] = (recipe.l1, (output - wanted).abs().mean())
     if recipe.mse:
-        found["mse"] = (recipe.mse, (made - wanted).square().mean())
+        found["mse"] = (recipe.mse, (output - wanted).square().mean())
     return found
 
 
@@ -247,10 +247,10 @@ def _summed(terms: Mapping[str, tuple[float, Tensor]]) -> Terms:
 
 
 class CycleObjective(TranslationObjective):
-    """Objective of two generators on two sides without pairs: an adversarial loss on each side, and the way there and back.
+    """Objective of two generators on two sides without pairs: an adversarial loss on each side, and the way to the other side and back.
 
     Zhu et al. 2017 (arXiv 1703.10593), eq. 3, with the mean absolute difference. Kim et al. 2017 (arXiv 1703.05192), eq. 3 to 6, with the mean
-    squared one and without a weight. g comes first in a round, and d gets the images that g has just made, some of them through a pool.
+    squared one and without a weight. g comes first in a round, and d gets the images that g has just generated, some of them through a pool.
     """
 
     needs = TwoWayNetworks
@@ -277,7 +277,7 @@ class CycleObjective(TranslationObjective):
         """Create the pools of images of both directions."""
         ports = two_way(networks).ports
         if self.recipe.pool:
-            self.pools["there"], self.pools["back"] = (ImagePool(self.recipe.pool, shape) for shape in (ports.shape, ports.given))
+            self.pools["forward"], self.pools["back"] = (ImagePool(self.recipe.pool, shape) for shape in (ports.shape, ports.given))
 
     def check(self, networks: Networks) -> None:
         """Raise a UserError for an identity loss between sides of different shapes."""
@@ -288,14 +288,14 @@ class CycleObjective(TranslationObjective):
 
     def generator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """Return the loss of both generators."""
-        recipe, there = self.recipe, two_way(networks)
-        back = there.reverse()
+        recipe, forward = self.recipe, two_way(networks)
+        back = forward.reverse()
         assert batch.given is not None
-        made, made_back = there.translate(batch.given, step.noise), back.translate(batch.data, step.noise)
-        self._fakes = made.detach(), made_back.detach()
+        outputs, returned = forward.translate(batch.given, step.noise), back.translate(batch.data, step.noise)
+        self._fakes = outputs.detach(), returned.detach()
         terms: dict[str, tuple[float, Tensor]] = {}
         if recipe.adversarial:
-            sides = ((there, made, batch.data), (back, made_back, batch.given))
+            sides = ((forward, outputs, batch.data), (back, returned, batch.given))
             judged = [(nets.judge(fake), nets, real) for nets, fake, real in sides]
             values = [self.generator_term(fake.logits, lambda n=nets, r=real: n.judge(r).logits) for fake, nets, real in judged]  # type: ignore[misc]
             terms["adversarial"] = (recipe.adversarial, torch.stack(values).sum())
@@ -303,29 +303,29 @@ class CycleObjective(TranslationObjective):
                 values = [feature_difference(nets.judge(real), fake) for fake, nets, real in judged]
                 terms["feature_matching"] = (recipe.feature_matching, torch.stack(values).sum())
         if recipe.cycle:
-            pairs = ((back.translate(made, step.noise), batch.given), (there.translate(made_back, step.noise), batch.data))
+            pairs = ((back.translate(outputs, step.noise), batch.given), (forward.translate(returned, step.noise), batch.data))
             terms["cycle"] = (recipe.cycle, self._distances(pairs, recipe.cycle_distance))
         if recipe.identity:
-            pairs = ((there.translate(batch.data, step.noise), batch.data), (back.translate(batch.given, step.noise), batch.given))
+            pairs = ((forward.translate(batch.data, step.noise), batch.data), (back.translate(batch.given, step.noise), batch.given))
             terms["identity"] = (recipe.identity, self._distances(pairs, "l1"))
         return _summed(terms)
 
     @staticmethod
     def _distances(pairs: tuple[tuple[Tensor, Tensor], ...], kind: str) -> Tensor:
         """Return the sum of the mean distances of pairs."""
-        differences = [made.float() - wanted for made, wanted in pairs]
+        differences = [outputs.float() - wanted for outputs, wanted in pairs]
         return torch.stack([part.abs().mean() if kind == "l1" else part.square().mean() for part in differences]).sum()
 
     def discriminator_loss(self, networks: Networks, batch: Batch, step: Step) -> Terms:
         """Return the loss of both discriminators on the images of g's last update, or earlier ones of the pools."""
-        there = two_way(networks)
-        back = there.reverse()
+        forward = two_way(networks)
+        back = forward.reverse()
         assert self._fakes is not None
         assert batch.given is not None
         with torch.no_grad():
-            fakes = dict(zip(("there", "back"), self._fakes, strict=True))
+            fakes = dict(zip(("forward", "back"), self._fakes, strict=True))
             fakes |= {name: pool(fakes[name], step.noise) for name, pool in self.pools.items()}
-        sides = ((there, batch.data, fakes["there"]), (back, batch.given, fakes["back"]))
+        sides = ((forward, batch.data, fakes["forward"]), (back, batch.given, fakes["back"]))
         found = [self.discriminator_terms(nets.judge(real).logits, nets.judge(fake).logits) for nets, real, fake in sides]
         log = {name: torch.stack([terms[name].mean() for _, terms in found]).mean() for name in found[0][1]}
         return Terms(loss=torch.stack([loss for loss, _ in found]).sum(), log=log)

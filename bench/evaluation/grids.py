@@ -67,16 +67,16 @@ def generated_png(networks: Networks, latents: Latent, dataset: Dataset) -> byte
     """Sample the networks on these latents in evaluation mode and draw the result as PNG bytes."""
     with evaluation_mode(networks):
         output = networks.sample(latents)
-    made = output.cpu() if dataset.spec.kind == "points" else to_bytes(output).cpu()
-    return picture_of(made, dataset) if latents.given is None else translations_png(made, dataset)
+    data = output.cpu() if dataset.spec.kind == "points" else to_bytes(output).cpu()
+    return picture_of(data, dataset) if latents.given is None else translations_png(data, dataset)
 
 
-def translations_png(made: Tensor, dataset: Dataset) -> bytes:
-    """Draw what a variant makes of the fixed test inputs, in their order, beside the inputs, as PNG bytes."""
+def translations_png(images: Tensor, dataset: Dataset) -> bytes:
+    """Draw the translations of the fixed test inputs, in their order, beside the inputs, as PNG bytes."""
     request, arrange = _request(dataset), task_of(dataset.spec).arrange
     assert request is not None
     assert arrange is not None
-    layout = arrange(request, made)
+    layout = arrange(request, images)
     return strips_png(layout.images, layout.columns)
 
 

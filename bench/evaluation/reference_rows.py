@@ -116,8 +116,8 @@ def reference_samples(kind: str, evaluator: Evaluator) -> Samples:
         return draw_samples(evaluator, networks, seed=0, batch_size=500, device=device_of("cpu"))
     task = task_of(dataset.spec)
     request = task.ask(dataset, evaluator.n, classes=0, seed=0, stream=kind)
-    made = task.rows[kind].make(dataset, request)
-    return Samples(data=made, labels=request.labels, companions=companions_of(evaluator, None, request, made, sample, whole=False))
+    data = task.rows[kind].make(dataset, request)
+    return Samples(data=data, labels=request.labels, companions=companions_of(evaluator, None, request, data, sample, whole=False))
 
 
 def _untrained_config(dataset: Dataset) -> RunConfig:

@@ -63,18 +63,18 @@ def companions_of(
     )
     if not whole or networks is None:
         return found
-    made: dict[str, Any] = {}
+    sampled: dict[str, Any] = {}
     if "again" in evaluator.capabilities:
-        made["again"] = draw(networks, n=request.n, labels=request.labels, given=request.given) if is_random(networks) else data
+        sampled["again"] = draw(networks, n=request.n, labels=request.labels, given=request.given) if is_random(networks) else data
     if (reverse := networks.reverse()) is not None:
         noise = torch.randint(-BACK_NOISE, BACK_NOISE + 1, data.shape, generator=random_streams.stream(0, "back-noise"))
-        for name, seen in {"back": data, "back_noisy": (data + noise).clamp(0, 255).to(torch.uint8)}.items():
-            made[name] = draw(reverse, n=request.n, labels=request.given_labels, given=seen)
+        for name, given in {"back": data, "back_noisy": (data + noise).clamp(0, 255).to(torch.uint8)}.items():
+            sampled[name] = draw(reverse, n=request.n, labels=request.given_labels, given=given)
     if "identity" in evaluator.capabilities:
         test = dataset.split("test")
         targets, labels = test.data[: request.n], None if test.labels is None or not networks.classes else test.labels[: request.n]
-        made["identity"] = targets, draw(networks, n=len(targets), labels=labels, given=targets)
-    return replace(found, **made)
+        sampled["identity"] = targets, draw(networks, n=len(targets), labels=labels, given=targets)
+    return replace(found, **sampled)
 
 
 def words_of_networks(networks: Networks) -> set[str]:

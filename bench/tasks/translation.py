@@ -97,12 +97,12 @@ MEAN = ScaleRow(idea="the mean training target, for every input", fits=lambda da
 ROWS = {"copy": COPY, "bicubic": _as_large("bicubic"), "nearest": _as_large("nearest-exact"), "mean": MEAN}
 
 
-def arrange(request: Request, made: Tensor) -> Layout:
-    """Arrange inputs, what is made of them and, if known, the truths, each in a row of 8 below the other."""
-    strips, shape = [], tuple(made.shape[1:])
+def arrange(request: Request, output: Tensor) -> Layout:
+    """Arrange inputs, the outputs and, if known, the truths, each in a row of 8 below the other."""
+    strips, shape = [], tuple(output.shape[1:])
     for start in range(0, request.n, COLUMNS):
         rows = slice(start, start + COLUMNS)
-        strips += [resized(_given(request)[rows], shape, "nearest-exact"), made[rows]]
+        strips += [resized(_given(request)[rows], shape, "nearest-exact"), output[rows]]
         if request.truth is not None:
             strips.append(request.truth[rows])
     return Layout(images=torch.cat(strips), columns=COLUMNS)
@@ -115,8 +115,8 @@ def picture(dataset: Dataset) -> Request:
 
 def task_ask(dataset: Dataset, n: int) -> Request:
     """Return the request for a paired or an unpaired dataset."""
-    asked = ask_paired if dataset.split("test").aligned else ask_unpaired
-    return asked(dataset, n, classes=0, seed=0, stream="")
+    request = ask_paired if dataset.split("test").aligned else ask_unpaired
+    return request(dataset, n, classes=0, seed=0, stream="")
 
 
 def picture_domains(dataset: Dataset) -> Request:
@@ -128,11 +128,11 @@ def picture_domains(dataset: Dataset) -> Request:
     return Request(n=len(given), given=given, labels=torch.arange(domains).repeat(COLUMNS))
 
 
-def arrange_domains(request: Request, made: Tensor) -> Layout:
+def arrange_domains(request: Request, output: Tensor) -> Layout:
     """Arrange 8 inputs in a row, and below it a row for each domain."""
     domains = request.n // COLUMNS
-    given = resized(_given(request)[::domains], tuple(made.shape[1:]), "nearest-exact")
-    return Layout(images=torch.cat([given, *(made[domain::domains] for domain in range(domains))]), columns=COLUMNS)
+    given = resized(_given(request)[::domains], tuple(output.shape[1:]), "nearest-exact")
+    return Layout(images=torch.cat([given, *(output[domain::domains] for domain in range(domains))]), columns=COLUMNS)
 
 
 PAIRED = Task(

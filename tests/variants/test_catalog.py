@@ -135,13 +135,13 @@ def test_translations_have_the_shape_of_the_target_and_do_not_depend_on_the_batc
     assert list(train(trained, []))[-1].diverged is None
     request = task_of(data.spec).ask(data, 20, classes=trained.networks.classes, seed=3, stream="evaluation")
 
-    def made(batch_size: int, *, seed: int = 3) -> torch.Tensor:
+    def translated(batch_size: int, *, seed: int = 3) -> torch.Tensor:
         return sample(trained.networks, n=20, seed=seed, batch_size=batch_size, device=CPU, labels=request.labels, given=request.given)
 
-    whole = made(20)
+    whole = translated(20)
     assert whole.shape == (20, *data.spec.shape)
-    assert (whole.int() - made(7).int()).abs().max() <= 1
-    assert torch.equal(whole, made(20, seed=4)) is not is_random(trained.networks)
+    assert (whole.int() - translated(7).int()).abs().max() <= 1
+    assert torch.equal(whole, translated(20, seed=4)) is not is_random(trained.networks)
     back = trained.networks.reverse()
     if back is not None:
         returned = sample(back, n=20, seed=3, batch_size=20, device=CPU, labels=request.given_labels, given=whole)
