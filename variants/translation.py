@@ -277,7 +277,7 @@ class CycleObjective(TranslationObjective):
         """Create the pools of images of both directions."""
         ports = two_way(networks).ports
         if self.recipe.pool:
-            self.pools["forward"], self.pools["back"] = (ImagePool(self.recipe.pool, shape) for shape in (ports.shape, ports.given))
+            self.pools["data"], self.pools["given"] = (ImagePool(self.recipe.pool, shape) for shape in (ports.shape, ports.given))
 
     def check(self, networks: Networks) -> None:
         """Raise a UserError for an identity loss between sides of different shapes."""
@@ -323,9 +323,9 @@ class CycleObjective(TranslationObjective):
         assert self._fakes is not None
         assert batch.given is not None
         with torch.no_grad():
-            fakes = dict(zip(("forward", "back"), self._fakes, strict=True))
+            fakes = dict(zip(("data", "given"), self._fakes, strict=True))
             fakes |= {name: pool(fakes[name], step.noise) for name, pool in self.pools.items()}
-        sides = ((forward, batch.data, fakes["forward"]), (back, batch.given, fakes["back"]))
+        sides = ((forward, batch.data, fakes["data"]), (back, batch.given, fakes["given"]))
         found = [self.discriminator_terms(nets.judge(real).logits, nets.judge(fake).logits) for nets, real, fake in sides]
         log = {name: torch.stack([terms[name].mean() for _, terms in found]).mean() for name in found[0][1]}
         return Terms(loss=torch.stack([loss for loss, _ in found]).sum(), log=log)

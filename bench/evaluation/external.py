@@ -19,7 +19,7 @@ from bench.evaluation.external_images import ImageRequirements, Range, check_ran
 from bench.evaluation.external_points import read_points
 from bench.evaluation.image_folder import read_folder
 from bench.evaluation.reference_rows import reference_row, rows_of
-from bench.evaluation.samples import Samples
+from bench.evaluation.samples import Samples, with_companions
 from bench.evaluation.value_checks import levels_of
 
 STANDARD = Evaluation()
@@ -76,7 +76,8 @@ def measure(
         samples = read(source, dataset, value_range=value_range, latent=latent, n=n, usual_n=standard.n, as_is=as_is)
         n_samples = len(samples.data)
         evaluator = standard if n_samples == standard.n else evaluator_of(dataset, evaluation.model_copy(update={"samples": n_samples}))
-        measurement = evaluator.full(samples.data, walks=samples.walks)
+        samples = with_companions(evaluator, samples)
+        measurement = evaluator.full(samples.data, walks=samples.walks, labels=samples.labels, companions=samples.companions)
     why = lacks_real(dataset, evaluator.n)
     left_out = {"real": why} if why else {}
     return ExternalMeasurement(

@@ -77,6 +77,17 @@ def companions_of(
     return replace(found, **sampled)
 
 
+def with_companions(evaluator: Evaluator, samples: Samples) -> Samples:
+    """Return external outputs with what belongs to them: row i is the output for test input i. Generated samples have nothing.
+
+    Raises UserError if there are more outputs than test inputs.
+    """
+    task = task_of(evaluator.dataset.spec)
+    request = task.ask(evaluator.dataset, len(samples.data), classes=0, seed=0, stream="")
+    companions = companions_of(evaluator, None, request, samples.data, sample, whole=False)
+    return replace(samples, labels=request.labels, companions=companions)
+
+
 def words_of_networks(networks: Networks) -> set[str]:
     """Return the words of `OF_NETWORKS` that networks provide."""
     return ({LABELS_REQUESTED} if networks.classes else set()) | ({BACK} if networks.reverse() is not None else set())
