@@ -1,4 +1,4 @@
-"""The tasks of translation: requests, rows for scale and the layout of pictures."""
+"""The tasks of translation: requests, reference rows and the layout of pictures."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def test_target_domains_are_never_that_of_the_input_and_are_balanced() -> None:
 
 
 @pytest.mark.parametrize("name", TRANSLATING)
-def test_rows_for_scale_have_the_shape_of_outputs(name: str) -> None:
+def test_reference_rows_have_the_shape_of_outputs(name: str) -> None:
     dataset = DATASETS.get(name)
     task, request = task_of(dataset.spec), request_of(name, 7)
     rows = {kind: row.make(dataset, request) for kind, row in task.rows.items() if row.fits(dataset.spec)}
     assert {"copy", "mean"} <= rows.keys() if name != "digits-x2" else {"bicubic", "nearest", "mean"} == rows.keys()
-    assert all(made.shape == (7, *dataset.spec.shape) and made.dtype == torch.uint8 for made in rows.values())
+    assert all(images.shape == (7, *dataset.spec.shape) and images.dtype == torch.uint8 for images in rows.values())
 
 
 def test_a_copy_is_the_input_and_the_mean_is_that_of_training_targets() -> None:
