@@ -1,1 +1,1 @@
-"""Tasks: what is given, what is to be made, by what it is judged and how it is shown. Imports `bench.core` alone."""
+"""Tasks of the datasets, such as generation and translation between domains."""

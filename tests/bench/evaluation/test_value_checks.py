@@ -23,7 +23,11 @@ from bench.training.build import assemble
 
 DIGITS = DATASETS.get("digits")
 SYMMETRIC: Range = (-1.0, 1.0)
-OF_IMAGES = [name for name in VARIANTS.names() if "image" in NETWORKS.get(VARIANTS.get(name).networks).kinds]
+OF_IMAGES = [
+    name
+    for name in VARIANTS.names()
+    if "generation" in VARIANTS.get(name).tasks and ("image" in NETWORKS.get(VARIANTS.get(name).networks).kinds)
+]
 OFFLINE = [name for name, dataset in DATASETS if dataset.spec.kind == "image" and getattr(dataset, "missing", lambda: None)() is None]
 UNIT = load_digits().images[:50] / 16  # float64 in [0, 1]
 
