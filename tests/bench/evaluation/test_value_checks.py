@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.core.config import DATASETS, NETWORKS, VARIANTS, config_for
 from bench.core.errors import UserError
+from bench.core.spec import Judged
 from bench.evaluation.external import image_requirements
 from bench.evaluation.external_images import ImageRequirements, Range, read_npz
 from bench.evaluation.image_folder import read_folder
@@ -28,7 +29,11 @@ OF_IMAGES = [
     for name in VARIANTS.names()
     if "generation" in VARIANTS.get(name).tasks and ("image" in NETWORKS.get(VARIANTS.get(name).networks).kinds)
 ]
-OFFLINE = [name for name, dataset in DATASETS if dataset.spec.kind == "image" and getattr(dataset, "missing", lambda: None)() is None]
+OFFLINE = [
+    pytest.param(name, marks=pytest.mark.slow if isinstance(dataset, Judged) and dataset.judge.name != DIGITS.name else ())
+    for name, dataset in DATASETS
+    if dataset.spec.kind == "image" and getattr(dataset, "missing", lambda: None)() is None
+]  # computing the derived data of Fashion-MNIST takes seconds
 UNIT = load_digits().images[:50] / 16  # float64 in [0, 1]
 
 
