@@ -171,7 +171,7 @@ def content(client: MlflowClient, run_id: str, name: str) -> object:
     if name != results.CURVES:
         return name if name == results.ENVIRONMENT else data
     curve = pd.read_parquet(io.BytesIO(data))
-    return curve[~curve["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist()
+    return curve[~curve["key"].str.startswith("perf/")][["images", "key", "value"]].fillna({"value": -1.0}).to_numpy().tolist()
 
 
 def assert_equal(found: Found, wanted: Found) -> None:

@@ -521,7 +521,10 @@ def test_a_run_whose_store_stops_answering_finishes_and_is_complete_after_sync(
     assert store.connect(uri).get_run(result.run_id).data.tags["status"] == "finished"
     assert curve(uri, result.run_id) == curve(whole[0], whole[1].run_id)
     curves = [results.load(store_uri, (suite,)).curves for store_uri, suite in ((uri, "small"), (whole[0], "whole"))]
-    points = [frame[~frame["key"].str.startswith("perf/")][["images", "key", "value"]].fillna(-1.0).to_numpy().tolist() for frame in curves]
+    points = [
+        frame[~frame["key"].str.startswith("perf/")][["images", "key", "value"]].fillna({"value": -1.0}).to_numpy().tolist()
+        for frame in curves
+    ]
     assert len(points[0]) > 50
     assert points[0] == points[1]
 
