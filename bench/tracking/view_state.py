@@ -1,8 +1,9 @@
 """State of a named view of an experiment, as MLflow's pages save it ("Save as new view" in MLflow 3.17). Does not import torch.
 
 MLflow stores a view as the experiment's tag `mlflow.sharedViewState.<key>`: JSON with name, createdAt and updatedAt [ms since 1970] and state.
-The state is "deflate;" and the base64 of zlib-compressed JSON. The link `?viewStateShareKey=<key>` opens the view. A version of MLflow that
-does not know such links opens the plain page.
+The state is "deflate;" and the base64 of zlib-compressed JSON. The link `?viewStateShareKey=<key>` opens the view in
+MLflow 3.15 and newer. In 3.14 and older, its page stays empty. If MLflow 3.17 cannot unpack the state, it opens the plain page. It does not
+check the types of all fields: a wrong type may lead to an error page.
 """
 
 from __future__ import annotations

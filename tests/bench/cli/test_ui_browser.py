@@ -128,13 +128,19 @@ def test_runs_can_be_found_by_their_data(served: tuple[str, dict[str, str]], ope
     page.get_by_text("0 matching runs").or_(page.get_by_text("No runs", exact=False)).first.wait_for()
 
 
-def test_a_view_in_an_unknown_form_opens_the_plain_page(served: tuple[str, dict[str, str]], opened: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    "value", ['{"version": 2}', '{"name": "Later", "createdAt": 1, "updatedAt": 1, "state": "later;AAAA"}'], ids=["without a state", "packed in another way"]
+)  # fmt: skip
+def test_a_view_in_an_unknown_form_opens_the_plain_page(
+    value: str, served: tuple[str, dict[str, str]], opened: Callable[[str], Any]
+) -> None:
     uri, links = served
     client = store.connect(uri)
     experiment = client.get_experiment_by_name("small")
-    client.set_experiment_tag(experiment.experiment_id, f"{PREFIX}later", '{"version": 2}')
+    client.set_experiment_tag(experiment.experiment_id, f"{PREFIX}later", value)
     page = opened(links["small"].replace(BY_VARIANT, "later"))
     page.get_by_text("small execution").first.wait_for()
+    assert page.get_by_text("5 matching runs").is_visible()  # no filter
 
 
 def test_a_tracking_server_has_links_to_its_own_pages(served: tuple[str, dict[str, str]], tmp_path: Path) -> None:
