@@ -25,6 +25,7 @@ from bench.metrics.fidelity import (
     frechet_infinity,
     kernel_distance,
     kernel_distances,
+    kernel_pairs,
     kid_subset_size,
 )
 from bench.metrics.neighbours import K, find_neighbours, overlap
@@ -200,6 +201,13 @@ def test_kernel_distance_is_the_unbiased_estimate() -> None:
 
     within = sum((kernel(a, a).sum() - kernel(a, a).trace()) / (250 * 249) for a in (x, y))
     assert kernel_distance(x, y) == pytest.approx(float(within - 2 * kernel(x, y).mean()), rel=1e-9)
+
+
+def test_sums_over_real_pairs_that_are_computed_before_change_no_bit() -> None:
+    noise = torch.Generator().manual_seed(0)
+    x, y, other = (torch.randn(n, 5, generator=noise) + shift for n, shift in ((400, 0.4), (300, 0.0), (300, 1.0)))
+    assert kernel_distance(x, y, kernel_pairs(len(x), y)) == kernel_distance(x, y)
+    assert kernel_distance(x, y, kernel_pairs(len(x), other)) != kernel_distance(x, y)
 
 
 def test_kernel_distance_of_halves_is_that_of_all_their_pairs() -> None:
